@@ -1,0 +1,27 @@
+"""Jupyter Book for courses: Markdown day pages and labs whose code is executed, and whose published outputs are
+provably current."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+__version__ = "0.1.0"
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the Sphinx parts; `_config.yml` names this package under `sphinx: extra_extensions`."""
+    from .sphinx.agenda import setup_agenda
+    from .sphinx.assets import setup_assets
+    from .sphinx.claims import setup_claims
+    from .sphinx.defaults import setup_defaults
+    from .sphinx.notfound import setup_notfound
+
+    setup_defaults(app)
+    setup_assets(app)
+    setup_agenda(app)
+    setup_claims(app)
+    setup_notfound(app)
+    return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}

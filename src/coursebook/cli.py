@@ -1,0 +1,168 @@
+"""The command `coursebook`: parse, call one function, print. Nothing else in the package prints or exits."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from . import __version__
+from .errors import CourseError, CourseErrors
+
+EXAMPLES = """\
+examples:
+  coursebook build                 execute what has changed, then build _build/html
+  coursebook build --lenient       the same, and warnings don't fail the build
+  coursebook build --force         execute every page again
+  coursebook build --root ../ml    another course
+
+exit codes: 0 the site is built, 1 the course has errors (each is named with its file and line;
+the earlier site stays), 2 the command line can't be read, 130 interrupted.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (without the program's name) and return the exit code."""
+    arguments = _parser().parse_args(argv)
+    out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        return int(arguments.run(arguments, out))
+    except CourseErrors as group:
+        for error in group.exceptions:
+            _print_error(err, error)
+        if len(group.exceptions) > 1:
+            err.print(f"{len(group.exceptions)} errors")
+        return 1
+    except (CourseError, OSError) as error:
+        _print_error(err, error)
+        return 1
+    except KeyboardInterrupt:
+        err.print("interrupted; what was executed before is kept")
+        return 130
+
+
+def _print_error(err: Console, error: BaseException) -> None:
+    first, _, rest = str(error).partition("\n")
+    err.print(f"[bold red]error[/] {escape(first)}" + (f"\n{escape(rest)}" if rest else ""))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="coursebook",
+        description="Jupyter Book for courses: pages whose code is executed, with outputs that are provably current.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"coursebook {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    build = commands.add_parser(
+        "build",
+        help="execute what has changed and build the site",
+        description="Execute the pages whose code has changed, then build the site with Jupyter Book below "
+        "_build/html. A failing cell or a warning fails the build and leaves the earlier site as it is.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    build.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
+    build.add_argument("--force", action="store_true", help="execute every page, even where nothing has changed")
+    build.add_argument("--lenient", action="store_true", help="print warnings without failing; errors still fail")
+    build.add_argument("-v", "--verbose", action="store_true", help="show Sphinx's own log")
+    build.set_defaults(run=_build)
+    return parser
+
+
+def _build(arguments: argparse.Namespace, out: Console) -> int:
+    # Imported here, so that --help and usage errors don't wait for Sphinx and Jupyter.
+    from .build import build
+
+    started = time.perf_counter()
+    with _Reporter(out, verbose=arguments.verbose) as reporter:
+        result = build(arguments.root, reporter, force=arguments.force, lenient=arguments.lenient)
+    for warning in result.warnings:
+        out.print(f"[yellow]warning[/] {escape(str(warning))}")
+    seconds = time.perf_counter() - started
+    out.print(
+        f"[bold green]built[/] {result.pages} pages in {seconds:.1f} s, {result.executed} of them executed: "
+        f"{escape(str(result.site))}"
+    )
+    out.print(f"open it: {_opener()} {escape(_quoted(result.site))}")
+    return 0
+
+
+def _opener() -> str:
+    return {"darwin": "open", "win32": "start"}.get(sys.platform, "xdg-open")
+
+
+def _quoted(path: Path) -> str:
+    return f'"{path}"' if " " in str(path) else str(path)
+
+
+class _Reporter:
+    """Shows where a build is: a bar in a terminal, a line for each page elsewhere."""
+
+    def __init__(self, out: Console, *, verbose: bool) -> None:
+        self._out, self._verbose = out, verbose
+        self._number, self._total = 0, 0
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=out,
+            transient=True,
+            disable=not out.is_terminal,
+        )
+        self._task = self._progress.add_task("reading the course", total=None)
+
+    def __enter__(self) -> _Reporter:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+    def to_execute(self, total: int) -> None:
+        self._total = total
+
+    def tell(self, event: object) -> None:
+        from .execute.local import CellStarted, PageDone, PageFailed, PageStarted
+
+        match event:
+            case PageStarted(page):
+                self._number += 1
+                self._progress.reset(self._task, total=len(page.cells), description=f"{self._place} {page.docname}")
+                if not self._out.is_terminal:
+                    self._out.print(f"{self._place} {page.docname}: executing {_count(page.cells, 'cell')}")
+            case CellStarted(page, cell):
+                where = f"line {cell.line}" if cell.line else f"cell {cell.number}"
+                self._progress.update(
+                    self._task, completed=cell.number - 1, description=f"{self._place} {page.docname}, {where}"
+                )
+            case PageDone(page, _, seconds):
+                self._out.print(f"{self._place} {page.docname}: {_count(page.cells, 'cell')} in {seconds:.1f} s")
+            case PageFailed(page, _, seconds):
+                self._out.print(f"{self._place} {page.docname}: [red]failed[/] after {seconds:.1f} s")
+
+    def rendering(self, pages: int) -> None:
+        self._progress.reset(self._task, total=None, description=f"rendering {pages} pages with Jupyter Book")
+        if not self._out.is_terminal:
+            self._out.print(f"rendering {pages} pages with Jupyter Book")
+
+    def log(self, line: str) -> None:
+        if self._verbose and line.strip():
+            self._out.print(f"[dim]{escape(line)}[/]")
+
+    @property
+    def _place(self) -> str:
+        return rf"\[{self._number}/{self._total}]"
+
+
+def _count(things: Sequence[object], noun: str) -> str:
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"

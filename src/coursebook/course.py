@@ -1,0 +1,220 @@
+"""The course: its root, its configuration and its pages in the order of the table of contents."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sphinx_external_toc.api import SiteMap
+from sphinx_external_toc.parsing import MalformedError, parse_toc_data
+
+from .errors import CourseError, CourseErrors
+from .page import SUFFIXES, Page, yaml_problem
+
+CONFIG, TOC = "_config.yml", "_toc.yml"
+# What Jupyter Book 1 reads at the top of _config.yml; it ignores anything else without a word.
+CONFIG_KEYS = (
+    "title", "author", "copyright", "logo", "project", "exclude_patterns", "only_build_toc_files", "execute", "parse",
+    "html", "latex", "bibtex_bibfiles", "launch_buttons", "repository", "sphinx",
+)  # fmt: skip
+ALWAYS_EXCLUDED = ("_build", "node_modules", "__pycache__")
+
+
+@dataclass(frozen=True)
+class Course:
+    """A course below `root`: `pages` stand in toc order, the home page first; orphans (front matter) come last."""
+
+    root: Path
+    config: Mapping[str, Any]
+    pages: tuple[Page, ...]
+
+    @classmethod
+    def load(cls, root: Path) -> Course:
+        """Read the course at `root`.
+
+        Raises CourseErrors with everything that is wrong with `_config.yml`, `_toc.yml` and the pages' files.
+        """
+        root = root.resolve()
+        config = _load_config(root)
+        entries = _load_toc(root)
+        excluded = [*ALWAYS_EXCLUDED, *(config.get("exclude_patterns") or [])]
+        found = _documents(root, excluded)
+        names = sorted(found)
+        errors: list[CourseError] = []
+        pages: list[Page] = []
+        for docname, line in entries.items():
+            paths = found.pop(docname, [])
+            if not paths:
+                errors.append(CourseError(TOC, line, _missing(root, docname, names)))
+            elif len(paths) > 1:
+                errors.append(_two_pages(docname, paths))
+            else:
+                _collect(errors, pages, root, paths[0])
+        if not config.get("only_build_toc_files"):
+            for docname, paths in found.items():
+                if len(paths) > 1:
+                    errors.append(_two_pages(docname, paths))
+                    continue
+                orphans: list[Page] = []
+                _collect(errors, orphans, root, paths[0])
+                for page in orphans:
+                    if page.front_matter.get("orphan"):
+                        pages.append(page)
+                    else:
+                        errors.append(
+                            CourseError(
+                                page.path,
+                                None,
+                                f"the page is not in {TOC}; add it there, write `orphan: true` in its front matter, "
+                                f"or list it under `exclude_patterns` in {CONFIG}",
+                            )
+                        )
+        if errors:
+            raise CourseErrors("the course can't be read", errors)
+        return cls(root, config, tuple(pages))
+
+    def execution(self, key: str, default: Any) -> Any:
+        """An option below `execute:` in `_config.yml`."""
+        return (self.config.get("execute") or {}).get(key, default)
+
+
+def _collect(errors: list[CourseError], pages: list[Page], root: Path, path: Path) -> None:
+    try:
+        pages.append(Page.read(root, path))
+    except CourseError as error:
+        errors.append(error)
+
+
+def _load_yaml(root: Path, name: str, purpose: str) -> tuple[dict[str, Any], str]:
+    path = root / name
+    if not path.is_file():
+        raise _one(CourseError(name, None, f"the file does not exist in {root}; {purpose}"))
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = yaml.safe_load(text)
+    except UnicodeDecodeError as error:
+        raise _one(CourseError(name, None, f"not UTF-8 at byte {error.start}; save the file as UTF-8")) from None
+    except yaml.YAMLError as error:
+        raise _one(CourseError(name, *yaml_problem(error))) from None
+    if not isinstance(data, dict):
+        raise _one(CourseError(name, 1, "the file takes `key: value` lines"))
+    return data, text
+
+
+def _load_config(root: Path) -> dict[str, Any]:
+    config, text = _load_yaml(root, CONFIG, "it is Jupyter Book's configuration, see the guide")
+    errors: list[CourseError] = []
+    for key in config:
+        if key not in CONFIG_KEYS:
+            near = difflib.get_close_matches(str(key), CONFIG_KEYS, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"allowed: {', '.join(sorted(CONFIG_KEYS))}"
+            errors.append(CourseError(CONFIG, line_of_key(text, str(key)), f"unknown key {key!r}; {hint}"))
+    # Jupyter Book's own schema knows the types; it only prints a box about them.
+    from jupyter_book.config import get_validator
+
+    for problem in get_validator().iter_errors(config):
+        keys = [str(key) for key in problem.path]
+        line = line_of_key(text, *keys) if keys else None
+        errors.append(CourseError(CONFIG, line, f"`{': '.join(keys)}`: {problem.message}"))
+    if errors:
+        raise CourseErrors("the configuration can't be read", errors)
+    return config
+
+
+def _load_toc(root: Path) -> dict[str, int | None]:
+    """Docnames in reading order, each with its line in `_toc.yml`."""
+    data, text = _load_yaml(root, TOC, "it lists the pages, see the guide")
+    lines = {value: n for n, value in sorted(_scalars_of(text, ("file", "root")))}
+    try:
+        site_map = parse_toc_data(data)
+    except MalformedError as error:
+        named = next((n for value, n in lines.items() if repr(value) in str(error)), None)
+        raise _one(CourseError(TOC, named, " ".join(str(error).split()))) from None
+    return {_strip_suffix(name): lines.get(name) for name in _walk(site_map, site_map.root.docname)}
+
+
+def _walk(site_map: SiteMap, docname: str) -> Iterator[str]:
+    yield docname
+    for child in site_map[docname].child_files():
+        yield from _walk(site_map, child)
+
+
+def _scalars_of(text: str, keys: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    stack = [yaml.compose(text, Loader=yaml.SafeLoader)]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value in keys and isinstance(value, yaml.ScalarNode):
+                    yield value.start_mark.line + 1, value.value
+                stack.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            stack.extend(node.value)
+
+
+def line_of_key(text: str, *keys: str) -> int | None:
+    """The line (from 1) of a key in a YAML text, reached through the keys above it; list indices are passed over."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    line = None
+    for key in keys:
+        if isinstance(node, yaml.MappingNode):
+            for name, value in node.value:
+                if str(name.value) == key:
+                    line, node = name.start_mark.line + 1, value
+                    break
+        elif isinstance(node, yaml.SequenceNode) and key.isdigit() and int(key) < len(node.value):
+            node = node.value[int(key)]
+            line = node.start_mark.line + 1
+    return line
+
+
+def _documents(root: Path, excluded: list[str]) -> dict[str, list[Path]]:
+    """Every docname below `root` with the files that bear it."""
+    from sphinx.util.matching import Matcher
+
+    is_excluded = Matcher(excluded)
+    found: dict[str, list[Path]] = {}
+    for folder, folders, files in os.walk(root):
+        here = Path(folder).relative_to(root)
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".")
+            and not is_excluded((here / name).as_posix())
+            and not (Path(folder) / name / "pyvenv.cfg").exists()
+        )
+        for name in sorted(files):
+            path = here / name
+            if path.suffix in SUFFIXES and not is_excluded(path.as_posix()):
+                found.setdefault(path.with_suffix("").as_posix(), []).append(path)
+    return found
+
+
+def _missing(root: Path, docname: str, found: list[str]) -> str:
+    near = difflib.get_close_matches(docname, found, 1)
+    if near:
+        return f"the page {docname!r} does not exist; did you mean {near[0]!r}?"
+    other = [p.name for p in (root / docname).parent.glob(Path(docname).name + ".*")]
+    if other:
+        return f"the page {docname!r} is {other[0]!r}; pages are {' or '.join(SUFFIXES)} files that are not excluded"
+    names = " or ".join(docname + suffix for suffix in SUFFIXES)
+    return f"the page {docname!r} does not exist ({names} below the course's root)"
+
+
+def _two_pages(docname: str, paths: list[Path]) -> CourseError:
+    names = " and ".join(path.as_posix() for path in paths)
+    return CourseError(paths[0], None, f"{names} are two pages of one name, {docname!r}; rename or remove one")
+
+
+def _strip_suffix(name: str) -> str:
+    return re.sub(r"\.(md|ipynb)$", "", name)
+
+
+def _one(error: CourseError) -> CourseErrors:
+    return CourseErrors("the course can't be read", [error])

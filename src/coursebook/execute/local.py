@@ -1,0 +1,210 @@
+"""Executes pages on this machine, a fresh kernel for each, and reports what happens as events."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jupyter_client.kernelspec import NoSuchKernel
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+from ..course import Course
+from ..errors import ANSI, CellFailed, CellTimedOut, CourseError, KernelDied, TooMuchOutput
+from ..page import Cell, Page
+
+DEFAULT_TIMEOUT = 600.0
+
+
+@dataclass(frozen=True)
+class PageStarted:
+    page: Page
+
+
+@dataclass(frozen=True)
+class CellStarted:
+    page: Page
+    cell: Cell
+
+
+@dataclass(frozen=True)
+class PageDone:
+    """A page whose cells all ran; `notebook` holds their outputs."""
+
+    page: Page
+    notebook: nbformat.NotebookNode
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PageFailed:
+    page: Page
+    error: CourseError
+    seconds: float
+
+
+Event = PageStarted | CellStarted | PageDone | PageFailed
+
+
+def execute(course: Course, pages: Iterable[Page], tell: Callable[[Event], None]) -> list[CourseError]:
+    """Execute `pages` one after another; a failure ends its page, not the others.
+
+    `tell` is called with each event as it happens, `PageDone` with the outputs. Returns what failed.
+    """
+    return asyncio.run(_execute_all(course, pages, tell))
+
+
+async def _execute_all(course: Course, pages: Iterable[Page], tell: Callable[[Event], None]) -> list[CourseError]:
+    errors = []
+    for page in pages:
+        tell(PageStarted(page))
+        started = time.perf_counter()
+        try:
+            notebook = await _execute_page(course, page, tell)
+        except CourseError as error:
+            errors.append(error)
+            tell(PageFailed(page, error, time.perf_counter() - started))
+        else:
+            tell(PageDone(page, notebook, time.perf_counter() - started))
+    return errors
+
+
+async def _execute_page(course: Course, page: Page, tell: Callable[[Event], None]) -> nbformat.NotebookNode:
+    notebook = page.notebook()
+    timeout = page.options.timeout or float(course.execution("timeout", DEFAULT_TIMEOUT))
+    with tempfile.TemporaryDirectory(prefix="coursebook-", ignore_cleanup_errors=True) as sockets:
+        client = _Client(
+            notebook,
+            km=_kernel_manager(page, notebook, Path(sockets)),
+            timeout_func=lambda cell: timeout,
+            max_output=page.options.max_output * 1e6,
+            allow_errors=bool(course.execution("allow_errors", False)),
+            coalesce_streams=True,
+            record_timing=False,
+            startup_timeout=120,
+        )
+        cell = Cell("", 1, 1, ())
+        try:
+            await _start(client, course.root / page.path.parent)
+            for index, cell in _code_cells(page, notebook):
+                tell(CellStarted(page, cell))
+                try:
+                    await client.async_execute_cell(
+                        notebook.cells[index], index, execution_count=client.code_cells_executed + 1
+                    )
+                finally:
+                    if client.too_much_output:
+                        raise TooMuchOutput(page.path, cell, page.options.max_output)
+            client.set_widgets_metadata()
+        except CellExecutionError as error:
+            # nbclient's own text repeats the source; the kernel's traceback stands among the cell's outputs.
+            said = [out for out in notebook.cells[index].outputs if out.output_type == "error"]
+            traceback = "\n".join(said[-1].traceback) if said else error.traceback
+            line = _line_in_cell(traceback, client.code_cells_executed)
+            raise CellFailed(page.path, cell, line, error.ename, error.evalue, traceback) from None
+        except CellTimeoutError:
+            raise CellTimedOut(page.path, cell, timeout) from None
+        except DeadKernelError:
+            _raise_if_cancelled()
+            raise KernelDied(page.path, cell) from None
+        finally:
+            await _stop(client)
+    return notebook
+
+
+class _Client(NotebookClient):
+    """nbclient's client, which interrupts a cell whose output grows beyond `max_output` bytes."""
+
+    def __init__(self, notebook: nbformat.NotebookNode, max_output: float, **options: Any) -> None:
+        super().__init__(notebook, **options)
+        self.kernel: Any = self.km  # nbclient's types don't tell the asynchronous manager from the other
+        self.max_output = max_output
+        self.too_much_output = False
+        self._cell_index, self._cell_output = -1, 0
+        self._interrupting: asyncio.Task[None] | None = None
+
+    def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> Any:
+        if cell_index != self._cell_index:
+            self._cell_index, self._cell_output = cell_index, 0
+        content = msg["content"]
+        data = content.get("data") or {"text/plain": content.get("text", "")}
+        self._cell_output += sum(len(str(value)) for value in data.values())
+        if self._cell_output > self.max_output:
+            if not self.too_much_output:
+                self.too_much_output = True
+                self._interrupting = asyncio.ensure_future(self.kernel.interrupt_kernel())
+            return None
+        return super().output(outs, msg, display_id, cell_index)
+
+
+def _kernel_manager(page: Page, notebook: nbformat.NotebookNode, sockets: Path) -> AsyncKernelManager:
+    name = notebook.metadata.get("kernelspec", {}).get("name", "python3")
+    manager = AsyncKernelManager(kernel_name=name)
+    try:
+        _ = manager.kernel_spec
+    except NoSuchKernel:
+        from jupyter_client.kernelspec import find_kernel_specs
+
+        installed = ", ".join(sorted(find_kernel_specs()))
+        raise CourseError(page.path, None, f"the kernel {name!r} is not installed (installed: {installed})") from None
+    if sys.platform != "win32":
+        # Sockets in a directory of mode 0700: nobody else on the machine can talk to the kernel.
+        manager.transport = "ipc"
+        manager.connection_file = str(sockets / "kernel.json")
+        manager.ip = str(sockets / "k")
+    return manager
+
+
+async def _start(client: _Client, folder: Path) -> None:
+    # The history would be written to the user's own, and a page may be executed beside them.
+    await client.async_start_new_kernel(cwd=str(folder), env=_kernel_environment())
+    kernel: Any = await client.async_start_new_kernel_client()
+    info = await kernel.kernel_info(reply=True, timeout=60)
+    client.nb.metadata["language_info"] = info["content"]["language_info"]
+
+
+def _kernel_environment() -> dict[str, str]:
+    # A figure's backend must not depend on who builds; PYDEVD: no debugger warning about frozen modules on stderr.
+    return {
+        **os.environ,
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+
+
+async def _stop(client: _Client) -> None:
+    # A kernel that was to be interrupted or never answered gets no time to say goodbye.
+    with suppress(RuntimeError, ProcessLookupError):
+        await client.kernel.shutdown_kernel(now=True)
+    await client.kernel.cleanup_resources()
+    if client.kc is not None:
+        client.kc.stop_channels()
+
+
+def _code_cells(page: Page, notebook: nbformat.NotebookNode) -> list[tuple[int, Cell]]:
+    indices = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    return list(zip(indices, page.cells, strict=True))
+
+
+def _line_in_cell(traceback: str, executed: int) -> int:
+    """The line, from 1, of the cell at which its traceback begins."""
+    match = re.search(rf"Cell In\[{executed}\], line (\d+)", ANSI.sub("", traceback))
+    return int(match[1]) if match else 1
+
+
+def _raise_if_cancelled() -> None:
+    # nbclient takes the cancellation of its task (Ctrl-C) for a dead kernel.
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

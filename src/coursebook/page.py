@@ -1,0 +1,224 @@
+"""One source document: its code cells, their lines, and what its front matter asks for."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+
+from .errors import CourseError
+
+SUFFIXES = (".md", ".ipynb")
+_CODE_FENCE = re.compile(r"^(?:`{3,}|~{3,}|:{3,})\{code-cell\}")
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+
+
+def _option(default: Any, check: Callable[[Any], bool], allowed: str, help: str) -> Any:
+    return field(default=default, metadata={"check": check, "allowed": allowed, "help": help})
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `coursebook: {...}` in a page's front matter may say."""
+
+    timeout: float | None = _option(
+        None,
+        _positive,
+        "a number of seconds above 0",
+        "seconds that one cell may run; without it `execute: timeout` in _config.yml",
+    )
+    max_output: float = _option(
+        10, _positive, "a number of megabytes above 0", "megabytes that one cell may print and draw"
+    )
+
+    @classmethod
+    def read(cls, given: Any, place: Callable[[str], tuple[Path, int]]) -> Options:
+        """Options from front matter; `place` tells the file and line of a key.
+
+        Raises CourseError for an unknown key or a value that is not allowed.
+        """
+        known = {f.name: f for f in fields(cls)}
+        allowed = ", ".join(sorted(known))
+        if given is None:
+            return cls()
+        if not isinstance(given, Mapping):
+            raise CourseError(*place("coursebook"), f"`coursebook` takes options ({allowed}), not {given!r}")
+        for key, value in given.items():
+            if key not in known:
+                near = difflib.get_close_matches(str(key), known, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise CourseError(
+                    *place(str(key)), f"unknown option {key!r} under `coursebook` (allowed: {allowed}){hint}"
+                )
+            if not known[key].metadata["check"](value):
+                raise CourseError(*place(key), f"`{key}` takes {known[key].metadata['allowed']}, not {value!r}")
+        return cls(**given)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A code cell. `line` is where its code begins in the page, from 1 (0 in notebooks: they have no lines).
+
+    `number` counts the page's code cells from 1.
+    """
+
+    source: str
+    line: int
+    number: int
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the course: `path` is relative to the root, `docname` is the path without suffix, with slashes."""
+
+    path: Path
+    docname: str
+    text: str
+    front_matter: Mapping[str, Any]
+    options: Options
+    cells: tuple[Cell, ...]
+
+    @classmethod
+    def read(cls, root: Path, path: Path) -> Page:
+        """Read `root / path`. Raises CourseError for anything that is not a page: encoding, front matter, options."""
+        text = _decode(root, path)
+        docname = path.with_suffix("").as_posix()
+        if path.suffix == ".ipynb":
+            return cls._read_notebook(path, docname, text)
+        if not text.strip():
+            raise CourseError(path, None, "the page is empty; it needs at least a title, `# Title`")
+        front_matter = _front_matter(path, text)
+        options = Options.read(front_matter.get("coursebook"), lambda key: (path, _line_of_key(text, key)))
+        fence = next((n for n, row in enumerate(text.splitlines(), 1) if _CODE_FENCE.match(row)), None)
+        if fence is None:
+            return cls(path, docname, text, front_matter, options, ())
+        if not _is_executed(front_matter):
+            raise CourseError(
+                path,
+                fence,
+                "a code cell, but the front matter does not make the page executable; "
+                "it needs `file_format: mystnb` and `kernelspec: {name: python3}`",
+            )
+        page = cls(path, docname, text, front_matter, options, ())
+        cells = tuple(
+            Cell(cell.source, line, number, tuple(cell.metadata.get("tags", ())))
+            for number, (cell, line) in enumerate(page._code_cells(page.notebook()), 1)
+        )
+        return cls(path, docname, text, front_matter, options, cells)
+
+    @classmethod
+    def _read_notebook(cls, path: Path, docname: str, text: str) -> Page:
+        try:
+            notebook = _read_ipynb(text)
+        except Exception as problem:  # nbformat raises whatever its JSON and schema readers raise
+            reason = str(problem).splitlines()[0][:120]
+            raise CourseError(path, None, f"not a Jupyter notebook ({reason})") from None
+        given = notebook.metadata.get("coursebook")
+        options = Options.read(given, lambda key: (path, 1))
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        cells = tuple(
+            Cell(cell.source, 0, number, tuple(cell.metadata.get("tags", ()))) for number, cell in enumerate(code, 1)
+        )
+        return cls(path, docname, text, dict(notebook.metadata), options, cells)
+
+    def notebook(self) -> nbformat.NotebookNode:
+        """The page as MyST-NB reads it, cell for cell, so that outputs stored for one serve the other."""
+        if self.path.suffix == ".ipynb":
+            return _read_ipynb(self.text)
+        # Imported here: the parser costs half a second, and a page without code doesn't need it.
+        from myst_nb.core.read import read_myst_markdown_notebook
+        from myst_parser.config.main import MdParserConfig
+
+        try:
+            return read_myst_markdown_notebook(
+                self.text, config=MdParserConfig(), add_source_map=True, path=self.path.as_posix()
+            )
+        except Exception as problem:  # MyST-NB's reader raises its own errors and YAML's
+            line = re.search(r"(?:line|LINE|:)\s*(\d+)", str(problem))
+            raise CourseError(
+                self.path,
+                int(line[1]) if line else None,
+                f"a code cell can't be read: {' '.join(str(problem).split())}",
+            ) from None
+
+    def _code_cells(self, notebook: nbformat.NotebookNode) -> list[tuple[nbformat.NotebookNode, int]]:
+        rows = self.text.splitlines()
+        fences = notebook.metadata["source_map"]
+        return [
+            (cell, _first_line(rows, fence, cell.source))
+            for cell, fence in zip(notebook.cells, fences, strict=True)
+            if cell.cell_type == "code"
+        ]
+
+
+def _read_ipynb(text: str) -> nbformat.NotebookNode:
+    notebook: nbformat.NotebookNode = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call]
+    return notebook
+
+
+def _decode(root: Path, path: Path) -> str:
+    raw = (root / path).read_bytes()
+    try:
+        return raw.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise CourseError(
+            path, line, f"the byte 0x{raw[error.start]:02x} is not UTF-8; save the page as UTF-8 (is it Latin-1?)"
+        ) from None
+
+
+def _front_matter(path: Path, text: str) -> Mapping[str, Any]:
+    rows = text.splitlines()
+    if rows[0].rstrip() != "---":
+        return {}
+    end = next((n for n, row in enumerate(rows[1:], 1) if row.rstrip() in ("---", "...")), None)
+    if end is None:
+        raise CourseError(path, 1, "the front matter that `---` opens here is never closed by another `---`")
+    try:
+        data = yaml.safe_load("\n".join(rows[1:end]))
+    except yaml.YAMLError as error:
+        raise CourseError(path, *yaml_problem(error, offset=1)) from None
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise CourseError(path, 2, f"the front matter takes `key: value` lines, not {type(data).__name__}")
+    return data
+
+
+def yaml_problem(error: yaml.YAMLError, offset: int = 0) -> tuple[int, str]:
+    """Where (line, from 1) and in what words a YAML text is broken."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    return (mark.line + 1 if mark else 1) + offset, f"not valid YAML: {' '.join(str(problem).split())}"
+
+
+def _is_executed(front_matter: Mapping[str, Any]) -> bool:
+    jupytext = front_matter.get("jupytext")
+    text_format = jupytext.get("text_representation", {}) if isinstance(jupytext, dict) else {}
+    executed = front_matter.get("file_format") == "mystnb" or text_format.get("format_name") == "myst"
+    return executed and isinstance(front_matter.get("kernelspec"), dict)
+
+
+def _line_of_key(text: str, key: str) -> int:
+    pattern = re.compile(rf"""(?:^|[\s{{,])["']?{re.escape(key)}["']?\s*:""")
+    return next((n for n, row in enumerate(text.splitlines(), 1) if pattern.search(row)), 1)
+
+
+def _first_line(rows: list[str], fence: int, source: str) -> int:
+    """The line (from 1) at which a cell's code begins; `fence` is the line (from 1) of its opening fence."""
+    code = [row.strip() for row in source.splitlines()]
+    # Options stand between the fence and the code: skip until the code itself is found.
+    for index in range(fence, len(rows)):
+        if [row.strip() for row in rows[index : index + len(code)]] == code:
+            return index + 1
+    return fence + 1

@@ -1,0 +1,1 @@
+"""What Coursebook adds to Sphinx, one component a module; each registers itself."""

@@ -1,0 +1,46 @@
+"""Settings and small corrections that every course needs, so that none has to know of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+
+def _configure(app: Sphinx, config: Config) -> None:
+    # Environments and caches carry Markdown of their own, which is no page of the course.
+    config.exclude_patterns += [".*", "**/.*", "node_modules", "**/node_modules"]
+    # Without a mode the theme writes "Got invalid theme mode" to the console of every page.
+    config.html_context.setdefault("default_mode", "auto")
+    # Left alone, pydata-sphinx-theme 0.17 adds a second search field in a header that the book theme doesn't have.
+    config.html_theme_options.setdefault("navbar_persistent", [])
+
+
+def _tidy_scripts(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Each script once, and live code's only where live code is on.
+
+    Sphinx 7.4 lists scripts that an extension adds after the builder's start twice, which makes `const THEBE_JS_URL` an
+    error on every page; and sphinx-thebe adds its files also when no button can start them.
+    """
+    has_thebe = bool(app.config.html_theme_options.get("launch_buttons", {}).get("thebe"))
+    scripts, seen = [], set()
+    for script in context.get("script_files", []):
+        name, body = _name(script), getattr(script, "attributes", {}).get("body") or ""
+        is_thebe = "sphinx-thebe" in name or "THEBE_JS_URL" in body
+        if (name, body) not in seen and (has_thebe or not is_thebe):
+            seen.add((name, body))
+            scripts.append(script)
+    context["script_files"] = scripts
+    if not has_thebe:
+        context["css_files"] = [style for style in context.get("css_files", []) if "sphinx-thebe" not in _name(style)]
+
+
+def _name(asset: Any) -> str:
+    return str(getattr(asset, "filename", asset))
+
+
+def setup_defaults(app: Sphinx) -> None:
+    app.connect("config-inited", _configure)
+    # After the extensions that add scripts page by page.
+    app.connect("html-page-context", _tidy_scripts, priority=900)

@@ -1,0 +1,108 @@
+"""Tiny real courses: a course is a few files in a temporary folder, built by the real command."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from coursebook.cli import main
+
+ROOT = Path(__file__).parent.parent
+CHROMIUM = next((p for p in ("chromium", "chromium-browser", "google-chrome") if shutil.which(p)), None)
+
+CONFIG = """\
+title: A tiny course
+author: Somebody
+copyright: "2026"
+execute: {execute_notebooks: cache, timeout: 60, raise_on_error: true}
+parse: {myst_enable_extensions: [amsmath, colon_fence, dollarmath]}
+sphinx:
+  extra_extensions: [coursebook]
+  recursive_update: true
+  config: {myst_heading_anchors: 3, mystnb_placeholder: x}
+"""
+CONFIG = CONFIG.replace(", mystnb_placeholder: x", "")
+TOC = "format: jb-book\nroot: index\nchapters:\n  - file: days/one\n"
+HEAD = "---\nfile_format: mystnb\nkernelspec: {name: python3, display_name: Python 3}\n---\n"
+FILES = {
+    "_config.yml": CONFIG,
+    "_toc.yml": TOC,
+    "index.md": "# Home\n\nWelcome.\n",
+    "days/one.md": "# Day one\n\n## A section\n\nText with $x^2$.\n",
+}
+
+
+@dataclass
+class Built:
+    """What the command said: exit code, standard output and standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Tiny:
+    """A course in `root`; `write` adds or replaces files, `build` runs `coursebook build` on it."""
+
+    root: Path
+    capture: Callable[[], tuple[str, str]]
+
+    def write(self, files: dict[str, str | bytes | None]) -> Tiny:
+        for name, content in files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if content is None:
+                path.unlink()
+            elif isinstance(content, bytes):
+                path.write_bytes(content)
+            else:
+                path.write_text(content, encoding="utf-8")
+        return self
+
+    def cells(self, *sources: str, name: str = "days/one.md", head: str = HEAD) -> Tiny:
+        """Replace a page by one with these code cells."""
+        fences = "\n".join(f"```{{code-cell}} python\n{source}\n```\n" for source in sources)
+        return self.write({name: f"{head}# Day one\n\n{fences}"})
+
+    def build(self, *arguments: str) -> Built:
+        self.capture()
+        code = main(["build", "--root", str(self.root), *arguments])
+        return Built(code, *self.capture())
+
+    def html(self, docname: str = "days/one") -> str:
+        return (self.root / "_build/html" / f"{docname}.html").read_text(encoding="utf-8")
+
+    def site(self) -> dict[str, bytes]:
+        """Every file of the built site with its bytes."""
+        html = self.root / "_build/html"
+        return {p.relative_to(html).as_posix(): p.read_bytes() for p in html.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Tiny:
+    monkeypatch.setenv("COLUMNS", "1000")
+    return Tiny(tmp_path, lambda: tuple(capfd.readouterr())).write(dict(FILES))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def site() -> Path:
+    """The course of this repository, built; outputs that are current are not executed again."""
+    code = main(["build", "--root", str(ROOT)])
+    assert code == 0, "the course does not build"
+    return ROOT / "_build/html"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast tests first; what needs a browser is skipped where there is none, but never in CI."""
+    rank = {"kernel": 1, "site": 2, "browser": 3}
+    items.sort(key=lambda item: max((rank[m.name] for m in item.iter_markers() if m.name in rank), default=0))
+    if CHROMIUM is None and not os.environ.get("CI"):
+        for item in items:
+            if item.get_closest_marker("browser"):
+                item.add_marker(pytest.mark.skip(reason="Chromium is not installed"))

@@ -1,0 +1,61 @@
+"""Every folder below bad/ is a good course with some files replaced by bad ones, and the message it must give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conftest import Tiny
+
+BAD = Path(__file__).parent / "bad"
+ASIDE = {"message.txt", "removed.txt"}
+
+
+def _cases() -> list[object]:
+    return [
+        pytest.param(case, id=case.name, marks=pytest.mark.kernel if case.name.startswith(("cell-", "claim-")) else ())
+        for case in sorted(BAD.iterdir())
+    ]
+
+
+@pytest.mark.parametrize("case", _cases())
+def test_bad_input(case: Path, tiny: Tiny) -> None:
+    good = tiny.build()
+    assert good.code == 0, good.err
+    site = tiny.site()
+    files: dict[str, str | bytes | None] = {
+        p.relative_to(case).as_posix(): p.read_bytes() for p in case.rglob("*") if p.is_file() and p.name not in ASIDE
+    }
+    if (case / "removed.txt").exists():
+        files[(case / "removed.txt").read_text().strip()] = None
+    for attempt in ("at first", "again, when nothing has changed"):
+        built = tiny.write(files if attempt == "at first" else {}).build()
+        assert built.code == 1, attempt
+        assert f"error {(case / 'message.txt').read_text().strip()}" in built.err, attempt
+        if "raises" not in case.name and "claim" not in case.name and "syntax" not in case.name:
+            assert len(built.err.splitlines()) <= 3, "one sentence for each error"
+        assert "Traceback" not in built.err or case.name in ("cell-raises", "claim-fails", "cell-syntax")
+        assert tiny.site() == site, "the earlier site stays"
+    # Mended, it builds again.
+    tiny.write({name: None for name in files if (tiny.root / name).exists()})
+    from conftest import FILES
+
+    assert tiny.write(dict(FILES)).build().code == 0
+
+
+def test_missing_files(tiny: Tiny) -> None:
+    for name in ("_config.yml", "_toc.yml"):
+        text = (tiny.root / name).read_text()
+        built = tiny.write({name: None}).build()
+        assert built.code == 1
+        assert built.err.startswith(f"error {name}: the file does not exist in {tiny.root}")
+        tiny.write({name: text})
+
+
+def test_all_errors_are_told_at_once(tiny: Tiny) -> None:
+    built = tiny.write({"days/one.md": "", "days/two.md": "# Two\n"}).build()
+    assert built.code == 1
+    assert "error days/one.md: the page is empty" in built.err
+    assert "error days/two.md: the page is not in _toc.yml" in built.err
+    assert built.err.endswith("2 errors\n")
