@@ -17,11 +17,13 @@ def setup(app: Sphinx) -> dict[str, Any]:
     from .sphinx.assets import setup_assets
     from .sphinx.claims import setup_claims
     from .sphinx.defaults import setup_defaults
+    from .sphinx.mathematics import setup_mathematics
     from .sphinx.notfound import setup_notfound
 
     setup_defaults(app)
     setup_assets(app)
     setup_agenda(app)
     setup_claims(app)
+    setup_mathematics(app)
     setup_notfound(app)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}

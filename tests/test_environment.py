@@ -1,0 +1,221 @@
+"""The bootstrap: `scripts/build.py` on a checkout that has nothing yet, one that is current, and machines that lack
+something. A tiny project stands for ours, with real virtual environments."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+
+PYPROJECT = """\
+[build-system]
+requires = ["flit_core>=3.11,<4"]
+build-backend = "flit_core.buildapi"
+[project]
+name = "coursebook"
+version = "0"
+description = "Stands for the real one"
+"""
+MAIN = "import sys\nprint('built with', *sys.argv[1:])\nsys.exit('--fail' in sys.argv)\n"
+SCRIPTS = ("build.py", "environment.py", "supported.py")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A checkout with our scripts, a package that prints its arguments, and a lock of one package."""
+    root = tmp_path / "a checkout"
+    (root / "scripts").mkdir(parents=True)
+    for name in SCRIPTS:
+        shutil.copy(ROOT / "scripts" / name, root / "scripts")
+    (root / "pyproject.toml").write_text(PYPROJECT)
+    lock = (ROOT / "requirements.txt").read_text().splitlines()
+    (root / "requirements.txt").write_text(next(row for row in lock if row.startswith("flit-core==")) + "\n")
+    package = root / "src/coursebook"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "__main__.py").write_text(MAIN)
+    return root
+
+
+def run(
+    root: Path, *arguments: str, python: str = sys.executable, cwd: Path | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    command = [python, str(root / "scripts/build.py"), *arguments]
+    environment = {**os.environ, **variables}
+    return subprocess.run(command, cwd=cwd or root, env=environment, capture_output=True, text=True, check=False)
+
+
+def without_uv() -> str:
+    """PATH without the folders that hold uv, so that venv and pip are used."""
+    folders = os.environ["PATH"].split(os.pathsep)
+    return os.pathsep.join(f for f in folders if not shutil.which("uv", path=f))
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("tool", ["uv", "pip"])
+def test_first_run_installs_and_the_next_does_not(project: Path, tool: str, tmp_path: Path) -> None:
+    path = without_uv() if tool == "pip" else os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    first = run(project, "--lenient", PATH=path, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "making" in first.stdout
+    assert ("and uv" in first.stdout) == (tool == "uv")
+    assert f"built with build --root {project} --lenient" in first.stdout
+    second = run(project, "--root", "elsewhere", PATH=path)
+    assert second.stdout == "built with build --root elsewhere\n"
+    assert run(project, "--fail", PATH=path).returncode == 1, "the command's exit code is ours"
+
+    # Another lock: installed into the same environment.
+    lock = project / "requirements.txt"
+    lock.write_text(lock.read_text() + "# changed\n")
+    third = run(project, PATH=path)
+    assert third.returncode == 0, third.stderr
+    assert "installing requirements.txt" in third.stdout
+    assert "making" not in third.stdout
+
+    # A lock that can't be installed: a sentence; what was there still works once the lock is mended.
+    good = lock.read_text()
+    lock.write_text("flit-core==0.0.0.unheard-of\n")
+    refused = run(project, PATH=path)
+    assert refused.returncode == 1
+    assert "error: the packages could not be installed: the reason stands above" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    lock.write_text(good)
+    mended = run(project, PATH=path)
+    assert mended.returncode == 0
+    assert "making" not in mended.stdout
+
+    # Cut off in the middle, or moved from under its interpreter: begun anew.
+    (project / ".venv/coursebook-installing").touch()
+    (project / ".venv/coursebook.json").unlink()
+    (project / ".venv/left-over").touch()
+    again = run(project, PATH=path)
+    assert again.returncode == 0, again.stderr
+    assert "was interrupted; beginning anew" in again.stdout
+    assert not (project / ".venv/left-over").exists()
+    python = next(p for name in ("bin/python", "Scripts/python.exe") if (p := project / ".venv" / name).exists())
+    python.unlink()
+    assert "making" in run(project, PATH=path).stdout
+
+
+@pytest.mark.kernel
+@pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
+def test_a_killed_installation_recovers(project: Path) -> None:
+    command = [sys.executable, str(project / "scripts/build.py")]
+    process = subprocess.Popen(command, env={**os.environ, "PATH": without_uv()}, start_new_session=True)
+    while not (project / ".venv/coursebook-installing").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    again = run(project)
+    assert again.returncode == 0, again.stderr
+    assert "built with build" in again.stdout
+
+
+@pytest.mark.kernel
+def test_two_at_once_install_once(project: Path) -> None:
+    command = [sys.executable, str(project / "scripts/build.py")]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
+    said = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert sum("making" in text for text in said) == 1
+    assert all("built with build" in text for text in said)
+
+
+def test_without_venv_the_running_python_is_used(project: Path) -> None:
+    result = run(project, "--no-venv", "--lenient", PYTHONPATH=str(project / "src"))
+    assert result.returncode == 0, result.stderr
+    assert not (project / ".venv").exists()
+    assert "--no-venv" not in result.stdout
+    bare = run(project, "--no-venv", python=getattr(sys, "_base_executable", sys.executable), PYTHONNOUSERSITE="1")
+    if bare.returncode:
+        assert bare.stderr.startswith("error: --no-venv: ")
+        assert "-m pip install -r requirements.txt" in bare.stderr
+
+
+def test_an_old_python_says_so(project: Path) -> None:
+    old = next((p for v in range(6, 11) if (p := shutil.which(f"python3.{v}")) and _runs(p)), None)
+    if old is None:  # none here: this one pretends
+        probe = "import sys; sys.version_info = (3, 8, 0); sys.argv = ['scripts/build.py']; import supported"
+        result = subprocess.run(
+            [sys.executable, "-c", probe], cwd=project / "scripts", capture_output=True, text=True, check=False
+        )
+    else:
+        result = run(project, python=old)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: this is Python 3.")
+    assert "needs Python 3.11, 3.12 or 3.13" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def _runs(python: str) -> bool:
+    return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param("FREE_GB = 10**9", "GB are free on the disk of", id="no disk space"),
+        pytest.param(
+            "shutil.which = lambda name: None\nfind = importlib.util.find_spec\n"
+            "importlib.util.find_spec = lambda name: None if name == 'ensurepip' else find(name)",
+            "this Python has no `ensurepip` module; install it (Debian and Ubuntu: `apt install python3.",
+            id="no venv module",
+        ),
+    ],
+)
+def test_a_machine_that_lacks_something(project: Path, change: str, message: str) -> None:
+    with (project / "scripts/environment.py").open("a") as script:
+        script.write(f"\n{change}\n")
+    result = run(project)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: ")
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (project / ".venv").exists()
+
+
+def test_a_checkout_without_its_lock(project: Path) -> None:
+    (project / "requirements.txt").unlink()
+    result = run(project)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: requirements.txt is missing in ")
+
+
+def test_the_stamp_names_what_was_installed() -> None:
+    stamp = ROOT / ".venv/coursebook.json"
+    if not stamp.exists():
+        pytest.skip("this checkout's environment was not made by scripts/test.py")
+    assert {"requirements.txt", "project"} <= json.loads(stamp.read_text())["locks"].keys()
+
+
+def test_locks_are_checked(tmp_path: Path) -> None:
+    for name in ("pyproject.toml", "requirements.txt", "requirements-dev.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts/lock.py", tmp_path / "scripts")
+
+    def check() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(tmp_path / "scripts/lock.py"), "--check"]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert check().returncode == 0
+    pyproject = tmp_path / "pyproject.toml"
+    text = pyproject.read_text()
+    pyproject.write_text(text.replace("torch==2.11.0", "torch==2.10.0"))
+    assert check().returncode == 1
+    assert "run `python3 scripts/lock.py`" in check().stderr
+    pyproject.write_text(text + "\n[tool.something]\nelse = 1\n")
+    assert check().returncode == 0, "only the requirements count"
+    lock = tmp_path / "requirements-dev.txt"
+    lock.write_text(lock.read_text().replace("torch==2.11.0", "torch==2.11.1"))
+    assert "requirements-dev.txt don't follow" in check().stderr
