@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Make the README's pictures, assets/readme-light.png and -dark.png, from the built site. Needs Chromium.
 
-    .venv/bin/python scripts/picture.py
+.venv/bin/python scripts/picture.py
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ def main() -> int:
             page = context.new_page()
             page.goto(PAGE.as_uri())
             page.wait_for_selector("mjx-container")
-            page.locator("#play-with-it").scroll_into_view_if_needed()
-            page.evaluate("document.querySelector('#play-with-it').scrollIntoView({block: 'start', behavior: 'instant'})")
+            page.locator("#play-with-it").evaluate("e => e.scrollIntoView({block: 'start', behavior: 'instant'})")
             page.wait_for_timeout(500)
             picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
             picture.quantize(128).save(ROOT / f"assets/readme-{scheme}.png", optimize=True)

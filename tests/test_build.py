@@ -153,6 +153,43 @@ def test_a_changed_toc_changes_every_sidebar(tiny: Tiny) -> None:
     assert not (tiny.root / "_build/html/days/two.html").exists(), "a page that is gone leaves the site"
 
 
+def test_a_changed_title_or_anchor_is_seen_from_every_page(tiny: Tiny) -> None:
+    tiny.write({"index.md": "# Home\n\n[there](days/one.md#a-section)\n"})
+    assert tiny.build().code == 0
+    assert tiny.write({"days/one.md": "# Day uno\n\n## A section\n"}).build().code == 0
+    assert "Day uno" in tiny.html("index")
+    built = tiny.write({"days/one.md": "# Day uno\n\n## Another section\n"}).build()
+    assert built.code == 1
+    assert "error index.md:3: local id not found in doc 'days/one': 'a-section'" in built.err
+
+
+@pytest.mark.parametrize(
+    ("execute", "executed"),
+    [
+        pytest.param("execute_notebooks: off", [0, 0], id="off"),
+        pytest.param("execute_notebooks: auto", [1, 0], id="auto"),
+        pytest.param("execute_notebooks: force", [1, 1], id="force"),
+        pytest.param("execute_notebooks: cache, exclude_patterns: [days/*]", [0, 0], id="excluded"),
+    ],
+)
+def test_jupyter_books_execution_options_are_kept(tiny: Tiny, execute: str, executed: list[int]) -> None:
+    config = (tiny.root / "_config.yml").read_text().replace("execute_notebooks: cache", execute)
+    head = HEAD.replace("display_name", "language: python, display_name")  # unexecuted cells don't tell their language
+    tiny.cells("print('six by ' + 'seven')", head=head).write({"_config.yml": config})
+    for expected in executed:
+        built = tiny.build()
+        assert built.code == 0, built.err
+        assert f"{expected} of them executed" in built.out
+        assert ("six by seven" in tiny.html()) == (executed[0] == 1)
+
+
+def test_globs_in_the_toc(tiny: Tiny) -> None:
+    toc = "format: jb-book\nroot: index\nchapters:\n  - glob: days/*\n"
+    built = tiny.write({"_toc.yml": toc, "days/two.md": "# Day two\n"}).build()
+    assert built.code == 0, built.err
+    assert "built 3 pages" in built.out
+
+
 def test_a_damaged_cache_is_repaired(tiny: Tiny) -> None:
     assert tiny.cells("print(6 * 7)").build().code == 0
     for path in (tiny.root / "_build/.jupyter_cache").rglob("base.ipynb"):

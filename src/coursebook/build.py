@@ -40,7 +40,8 @@ def build(root: Path, reporter: Reporter, *, force: bool = False, lenient: bool 
     """
     course = Course.load(root)
     cache = Cache(course.root / CACHE)
-    changed = [page for page in course.pages if page.cells and (force or page not in cache)]
+    force = force or course.mode == "force"
+    changed = [page for page in course.executed_pages() if force or page not in cache]
     reporter.to_execute(len(changed))
 
     def tell(event: Event) -> None:

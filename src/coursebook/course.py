@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from sphinx.util.matching import Matcher, patfilter
 from sphinx_external_toc.api import SiteMap
 from sphinx_external_toc.parsing import MalformedError, parse_toc_data
 
@@ -42,10 +43,10 @@ class Course:
         """
         root = root.resolve()
         config = _load_config(root)
-        entries = _load_toc(root)
         excluded = [*ALWAYS_EXCLUDED, *(config.get("exclude_patterns") or [])]
         found = _documents(root, excluded)
         names = sorted(found)
+        entries = _load_toc(root, names)
         errors: list[CourseError] = []
         pages: list[Page] = []
         for docname, line in entries.items():
@@ -82,6 +83,19 @@ class Course:
     def execution(self, key: str, default: Any) -> Any:
         """An option below `execute:` in `_config.yml`."""
         return (self.config.get("execute") or {}).get(key, default)
+
+    @property
+    def mode(self) -> str:
+        """How pages are executed: `cache` (what has changed), `force` (all), or `off` and `inline`, left to MyST-NB."""
+        mode = self.execution("execute_notebooks", "cache")
+        return {False: "off", "auto": "cache"}.get(mode, str(mode))
+
+    def executed_pages(self) -> list[Page]:
+        """The pages that a build executes when they have changed."""
+        if self.mode in ("off", "inline"):
+            return []
+        is_excluded = Matcher(self.execution("exclude_patterns", []) or [])
+        return [page for page in self.pages if page.cells and not is_excluded(page.path.as_posix())]
 
 
 def _collect(errors: list[CourseError], pages: list[Page], root: Path, path: Path) -> None:
@@ -127,8 +141,8 @@ def _load_config(root: Path) -> dict[str, Any]:
     return config
 
 
-def _load_toc(root: Path) -> dict[str, int | None]:
-    """Docnames in reading order, each with its line in `_toc.yml`."""
+def _load_toc(root: Path, names: list[str]) -> dict[str, int | None]:
+    """Docnames in reading order, each with its line in `_toc.yml`; a glob stands for the `names` that it matches."""
     data, text = _load_yaml(root, TOC, "it lists the pages, see the guide")
     lines = {value: n for n, value in sorted(_scalars_of(text, ("file", "root")))}
     try:
@@ -136,13 +150,15 @@ def _load_toc(root: Path) -> dict[str, int | None]:
     except MalformedError as error:
         named = next((n for value, n in lines.items() if repr(value) in str(error)), None)
         raise _one(CourseError(TOC, named, " ".join(str(error).split()))) from None
-    return {_strip_suffix(name): lines.get(name) for name in _walk(site_map, site_map.root.docname)}
+    return {_strip_suffix(name): lines.get(name) for name in _walk(site_map, site_map.root.docname, names)}
 
 
-def _walk(site_map: SiteMap, docname: str) -> Iterator[str]:
+def _walk(site_map: SiteMap, docname: str, names: list[str]) -> Iterator[str]:
     yield docname
     for child in site_map[docname].child_files():
-        yield from _walk(site_map, child)
+        yield from _walk(site_map, child, names)
+    for pattern in site_map[docname].child_globs():
+        yield from patfilter(names, pattern)
 
 
 def _scalars_of(text: str, keys: tuple[str, ...]) -> Iterator[tuple[int, str]]:
@@ -176,8 +192,6 @@ def line_of_key(text: str, *keys: str) -> int | None:
 
 def _documents(root: Path, excluded: list[str]) -> dict[str, list[Path]]:
     """Every docname below `root` with the files that bear it."""
-    from sphinx.util.matching import Matcher
-
     is_excluded = Matcher(excluded)
     found: dict[str, list[Path]] = {}
     for folder, folders, files in os.walk(root):

@@ -19,6 +19,7 @@ from sphinx.errors import SphinxError
 from . import __version__
 from .course import CONFIG, TOC, Course
 from .errors import CourseError, CourseErrors, plain
+from .page import Page
 
 BUILD = "_build"
 SITE = f"{BUILD}/html"
@@ -85,7 +86,7 @@ def _jupyter_book(course: Course, stage: Path, log: Callable[[str], None] | None
                 confoverrides={
                     "external_toc_path": str(course.root / TOC),
                     "latex_individualpages": False,
-                    "nb_execution_mode": "cache",
+                    "nb_execution_mode": "cache" if course.mode == "force" else course.mode,
                     "nb_execution_cache_path": str(course.root / CACHE),
                 },
                 doctreedir=str(stage / "doctrees"),
@@ -184,8 +185,24 @@ def _signature(course: Course) -> str:
         if path.is_file():
             digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
     for page in course.pages:
-        digest.update(page.docname.encode())
+        # Titles stand in every page's sidebar, and headings and labels are what links lead to.
+        digest.update("\n".join([page.docname, *_landmarks(page)]).encode())
     return digest.hexdigest()
+
+
+def _landmarks(page: Page) -> Iterator[str]:
+    if page.path.suffix == ".ipynb":
+        yield page.text
+        return
+    fence = ""
+    for row in page.text.splitlines():
+        if match := re.match(r"(`{3,}|~{3,})", row):
+            if not fence:
+                fence = match[1]
+            elif row.startswith(fence):
+                fence = ""
+        elif not fence and re.match(r"#{1,6} |\(.+\)=|title:", row):
+            yield row
 
 
 def _publish(source: Path, target: Path) -> None:

@@ -96,7 +96,8 @@ async def _execute_page(course: Course, page: Page, tell: Callable[[Event], None
         )
         cell = Cell("", 1, 1, ())
         try:
-            await _start(client, course.root / page.path.parent)
+            in_temp = bool(course.execution("run_in_temp", False))
+            await _start(client, Path(sockets) if in_temp else course.root / page.path.parent)
             for index, cell in _code_cells(page, notebook):
                 tell(CellStarted(page, cell))
                 try:
