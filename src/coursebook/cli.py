@@ -30,7 +30,9 @@ the earlier site stays), 2 the command line can't be read, 130 interrupted.
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (without the program's name) and return the exit code."""
     arguments = _parser().parse_args(argv)
-    out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
+    # The streams are named, because Sphinx's own output is caught on its way to `sys.stdout` while the bar moves on.
+    out = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    err = Console(file=sys.stderr, highlight=False, soft_wrap=True)
     try:
         return int(arguments.run(arguments, out))
     except CourseErrors as group:
@@ -117,6 +119,8 @@ class _Reporter:
             TimeElapsedColumn(),
             console=out,
             transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
             disable=not out.is_terminal,
         )
         self._task = self._progress.add_task("reading the course", total=None)
@@ -151,7 +155,8 @@ class _Reporter:
                 self._out.print(f"{self._place} {page.docname}: [red]failed[/] after {seconds:.1f} s")
 
     def rendering(self, pages: int) -> None:
-        self._progress.reset(self._task, total=None, description=f"rendering {pages} pages with Jupyter Book")
+        self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(f"rendering {pages} pages with Jupyter Book", total=None)
         if not self._out.is_terminal:
             self._out.print(f"rendering {pages} pages with Jupyter Book")
 

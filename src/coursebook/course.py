@@ -122,7 +122,7 @@ def _load_yaml(root: Path, name: str, purpose: str) -> tuple[dict[str, Any], str
 
 
 def _load_config(root: Path) -> dict[str, Any]:
-    config, text = _load_yaml(root, CONFIG, "it is Jupyter Book's configuration, see the guide")
+    config, text = _load_yaml(root, CONFIG, "it configures Jupyter Book")
     errors: list[CourseError] = []
     for key in config:
         if key not in CONFIG_KEYS:
@@ -143,7 +143,7 @@ def _load_config(root: Path) -> dict[str, Any]:
 
 def _load_toc(root: Path, names: list[str]) -> dict[str, int | None]:
     """Docnames in reading order, each with its line in `_toc.yml`; a glob stands for the `names` that it matches."""
-    data, text = _load_yaml(root, TOC, "it lists the pages, see the guide")
+    data, text = _load_yaml(root, TOC, "it lists the pages in their order")
     lines = {value: n for n, value in sorted(_scalars_of(text, ("file", "root")))}
     try:
         site_map = parse_toc_data(data)
