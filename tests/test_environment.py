@@ -50,7 +50,7 @@ def run(
     root: Path, *arguments: str, python: str = sys.executable, cwd: Path | None = None, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     command = [python, str(root / "scripts/build.py"), *arguments]
-    environment = {**os.environ, **variables}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | variables
     return subprocess.run(command, cwd=cwd or root, env=environment, capture_output=True, text=True, check=False)
 
 
