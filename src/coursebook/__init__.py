@@ -19,6 +19,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     from .sphinx.defaults import setup_defaults
     from .sphinx.mathematics import setup_mathematics
     from .sphinx.notfound import setup_notfound
+    from .sphinx.outputs import setup_outputs
 
     setup_defaults(app)
     setup_assets(app)
@@ -26,4 +27,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     setup_claims(app)
     setup_mathematics(app)
     setup_notfound(app)
+    setup_outputs(app)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}

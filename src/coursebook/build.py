@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from .cache import Cache
 from .course import Course
-from .errors import CourseErrors
+from .errors import CourseError, CourseErrors
 from .execute.local import Event, PageDone, execute
-from .render import CACHE, SITE, Problem, render
+from .plan import Decision, Environment, plan
+from .render import SITE, Problem, render
+from .store import Store
 
 
 class Reporter(Protocol):
     """Hears how a build goes on."""
 
-    def to_execute(self, total: int) -> None: ...
+    def to_execute(self, seconds: Sequence[float | None]) -> None: ...
     def tell(self, event: Event) -> None: ...
     def rendering(self, pages: int) -> None: ...
     def log(self, line: str) -> None: ...
@@ -39,20 +40,53 @@ def build(root: Path, reporter: Reporter, *, force: bool = False, lenient: bool 
     Raises CourseErrors; outputs of pages that did execute are kept, and the earlier site stays as it is.
     """
     course = Course.load(root)
-    cache = Cache(course.root / CACHE)
-    force = force or course.mode == "force"
-    changed = [page for page in course.executed_pages() if force or page not in cache]
-    reporter.to_execute(len(changed))
-
-    def tell(event: Event) -> None:
-        if isinstance(event, PageDone):
-            cache.add(event.page, event.notebook, event.seconds)
-        reporter.tell(event)
-
-    errors = execute(course, changed, tell)
+    done, errors = bring_up_to_date(course, reporter, force=force)
     if errors:
         raise CourseErrors("some pages could not be executed", errors)
     reporter.rendering(len(course.pages))
     warnings = render(course, lenient=lenient, log=reporter.log)
     home = course.root / SITE / "index.html"
-    return Result(home, len(course.pages), len(changed), warnings)
+    return Result(home, len(course.pages), done, warnings)
+
+
+def bring_up_to_date(
+    course: Course, reporter: Reporter, *, force: bool = False, docnames: Collection[str] | None = None
+) -> tuple[int, list[CourseError]]:
+    """Execute the pages of `course` that are not current (of `docnames`, if given) and store their outputs.
+
+    Each page is stored when it has executed. Returns how many were, and what failed.
+    """
+    store = Store(course.root)
+    decisions = plan(course, store, Environment(), force=force or course.mode == "force")
+    if docnames is not None:
+        decisions = [decision for decision in decisions if decision.page.docname in docnames]
+    errors = [
+        CourseError(store.path(d.page.docname).relative_to(course.root), None, d.reasons[0])
+        for d in decisions
+        if d.state == "unreadable"
+    ]
+    for decision in decisions:
+        _follow_a_move(store, decision)
+    # The longest first: what is short fills the end.
+    wanted = sorted((d for d in decisions if d.executes), key=lambda d: -(d.seconds or 0.0))
+    reporter.to_execute([decision.seconds for decision in wanted])
+    done = 0
+
+    def tell(event: Event) -> None:
+        nonlocal done
+        if isinstance(event, PageDone):
+            store.write(event.page.docname, event.notebook, event.provenance)
+            done += 1
+        reporter.tell(event)
+
+    if wanted:
+        errors += execute(course, [decision.page for decision in wanted], tell)
+    return done, errors
+
+
+def _follow_a_move(store: Store, decision: Decision) -> None:
+    """Outputs of a page that was renamed get its new name."""
+    stored = decision.stored
+    if stored and stored.docname != decision.page.docname and stored.is_intact:
+        store.write(decision.page.docname, stored.notebook, stored.provenance)
+        store.remove(stored.docname)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,12 +17,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from . import __version__
 from .errors import CourseError, CourseErrors
 
+if TYPE_CHECKING:
+    from .course import Course
+
+COLORS = {"current": "green", "stale": "yellow", "due": "yellow", "missing": "yellow"}
 EXAMPLES = """\
 examples:
   coursebook build                 execute what has changed, then build _build/html
   coursebook build --lenient       the same, and warnings don't fail the build
   coursebook build --force         execute every page again
   coursebook build --root ../ml    another course
+  coursebook status                which pages are current, and why the others aren't
 
 exit codes: 0 the site is built, 1 the course has errors (each is named with its file and line;
 the earlier site stays), 2 the command line can't be read, 130 interrupted.
@@ -76,6 +83,35 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--lenient", action="store_true", help="print warnings without failing; errors still fail")
     build.add_argument("-v", "--verbose", action="store_true", help="show Sphinx's own log")
     build.set_defaults(run=_build)
+
+    execute = commands.add_parser(
+        "execute",
+        help="execute what is not current, without building the site",
+        description="Execute the pages that are not current and store their outputs below outputs/.",
+    )
+    execute.add_argument("pages", nargs="*", metavar="PAGE", help="only these (days/day08 or days/day08.md)")
+    execute.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
+    execute.add_argument("--force", action="store_true", help="execute them even where nothing has changed")
+    execute.set_defaults(run=_execute, verbose=False)
+
+    status = commands.add_parser(
+        "status",
+        help="say of every page whether its outputs are current, and why not",
+        description="Say of every page with code whether its outputs still follow from its code, the files it read and "
+        "the packages it imported, and what a build would do. Nothing is changed.",
+    )
+    status.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
+    status.add_argument("--json", action="store_true", help="for machines")
+    status.add_argument("--check", action="store_true", help="exit with 1 unless every page is current")
+    status.set_defaults(run=_status)
+
+    clean = commands.add_parser(
+        "clean",
+        help="remove stored outputs that no page has",
+        description="Remove the outputs below outputs/ that belong to no page of the course, and say which.",
+    )
+    clean.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
+    clean.set_defaults(run=_clean)
     return parser
 
 
@@ -97,6 +133,88 @@ def _build(arguments: argparse.Namespace, out: Console) -> int:
     return 0
 
 
+def _execute(arguments: argparse.Namespace, out: Console) -> int:
+    from .build import bring_up_to_date
+    from .course import Course
+
+    course = Course.load(arguments.root)
+    docnames = _docnames(arguments.pages, course)
+    started = time.perf_counter()
+    with _Reporter(out, verbose=False) as reporter:
+        done, errors = bring_up_to_date(course, reporter, force=arguments.force, docnames=docnames)
+    if errors:
+        raise CourseErrors("some pages could not be executed", errors)
+    out.print(f"[bold green]executed[/] {_count(range(done), 'page')} in {time.perf_counter() - started:.1f} s")
+    return 0
+
+
+def _docnames(pages: Sequence[str], course: Course) -> set[str] | None:
+    """The docnames that a command line means; None for all of them."""
+    from .page import SUFFIXES
+
+    known = {page.docname for page in course.executed_pages()}
+    wanted = {Path(page).with_suffix("").as_posix() if Path(page).suffix in SUFFIXES else page for page in pages}
+    if unknown := sorted(wanted - known):
+        raise CourseError(unknown[0], None, f"no page with code of this name (there are: {', '.join(sorted(known))})")
+    return wanted or None
+
+
+def _status(arguments: argparse.Namespace, out: Console) -> int:
+    from .course import Course
+    from .plan import Environment, plan
+    from .store import Store
+
+    course = Course.load(arguments.root)
+    decisions = plan(course, Store(course.root), Environment())
+    if arguments.json:
+        rows = [
+            {
+                "page": decision.page.docname,
+                "state": decision.state,
+                "reasons": list(decision.reasons),
+                "executes": decision.executes,
+                "seconds": decision.seconds,
+                "executed": decision.stored.provenance.executed if decision.stored else None,
+            }
+            for decision in decisions
+        ]
+        out.file.write(json.dumps(rows, indent=1) + "\n")
+    else:
+        width = max((len(decision.page.docname) for decision in decisions), default=0)
+        for decision in decisions:
+            color = {"current": "green", "stale": "yellow", "due": "yellow", "missing": "yellow"}.get(
+                decision.state, "red"
+            )
+            took = f"{decision.seconds:.1f} s" if decision.seconds is not None else "-"
+            reasons = f": {'; '.join(decision.reasons)}" if decision.reasons else ""
+            out.print(
+                f"{escape(decision.page.docname):<{width}}  {took:>8}  [{color}]{decision.state}[/]{escape(reasons)}"
+            )
+        wanted = [decision for decision in decisions if decision.executes]
+        known = sum(decision.seconds or 0.0 for decision in wanted)
+        out.print(
+            f"{_count(decisions, 'page')} with code; a build executes {len(wanted)}"
+            + (f", which took {known:.0f} s last time" if known else "")
+        )
+    return int(arguments.check and any(decision.state != "current" for decision in decisions))
+
+
+def _clean(arguments: argparse.Namespace, out: Console) -> int:
+    from .course import Course
+    from .store import Store
+
+    course = Course.load(arguments.root)
+    store = Store(course.root)
+    pages = {page.docname for page in course.executed_pages()}
+    orphans = [docname for docname in store.docnames() if docname not in pages]
+    for docname in orphans:
+        store.remove(docname)
+        out.print(f"removed {escape(store.path(docname).relative_to(course.root).as_posix())}")
+    if not orphans:
+        out.print("nothing to remove: every stored output belongs to a page")
+    return 0
+
+
 def _opener() -> str:
     return {"darwin": "open", "win32": "start"}.get(sys.platform, "xdg-open")
 
@@ -111,6 +229,8 @@ class _Reporter:
     def __init__(self, out: Console, *, verbose: bool) -> None:
         self._out, self._verbose = out, verbose
         self._number, self._total = 0, 0
+        self._to_go: list[float | None] = []
+        self._page_ends = 0.0
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -132,8 +252,10 @@ class _Reporter:
     def __exit__(self, *exception: object) -> None:
         self._progress.stop()
 
-    def to_execute(self, total: int) -> None:
-        self._total = total
+    def to_execute(self, seconds: Sequence[float | None]) -> None:
+        """Hear how many pages there are, each with the seconds it took last time."""
+        self._total = len(seconds)
+        self._to_go = list(seconds)
 
     def tell(self, event: object) -> None:
         from .execute.local import CellStarted, PageDone, PageFailed, PageStarted
@@ -141,18 +263,30 @@ class _Reporter:
         match event:
             case PageStarted(page):
                 self._number += 1
+                last, self._to_go = self._to_go[0], self._to_go[1:]
+                self._page_ends = time.perf_counter() + (last or 0.0)
                 self._progress.reset(self._task, total=len(page.cells), description=f"{self._place} {page.docname}")
                 if not self._out.is_terminal:
-                    self._out.print(f"{self._place} {page.docname}: executing {_count(page.cells, 'cell')}")
+                    took = f" ({last:.0f} s last time)" if last else ""
+                    self._out.print(f"{self._place} {page.docname}: executing {_count(page.cells, 'cell')}{took}")
             case CellStarted(page, cell):
-                where = f"line {cell.line}" if cell.line else f"cell {cell.number}"
+                where = (f"line {cell.line}" if cell.line else f"cell {cell.number}") + self._left()
                 self._progress.update(
                     self._task, completed=cell.number - 1, description=f"{self._place} {page.docname}, {where}"
                 )
-            case PageDone(page, _, seconds):
-                self._out.print(f"{self._place} {page.docname}: {_count(page.cells, 'cell')} in {seconds:.1f} s")
+            case PageDone(page, _, provenance):
+                self._out.print(
+                    f"{self._place} {page.docname}: {_count(page.cells, 'cell')} in {provenance.seconds:.1f} s"
+                )
             case PageFailed(page, _, seconds):
                 self._out.print(f"{self._place} {page.docname}: [red]failed[/] after {seconds:.1f} s")
+
+    def _left(self) -> str:
+        """How long to go, from the seconds that the pages took last time; nothing where a page has none yet."""
+        if any(seconds is None for seconds in self._to_go):
+            return ""
+        left = max(self._page_ends - time.perf_counter(), 0.0) + sum(seconds or 0.0 for seconds in self._to_go)
+        return f", {left:.0f} s to go" if left >= 1 else ""
 
     def rendering(self, pages: int) -> None:
         self._progress.remove_task(self._task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import os
 import re
@@ -24,7 +25,7 @@ CONFIG_KEYS = (
     "title", "author", "copyright", "logo", "project", "exclude_patterns", "only_build_toc_files", "execute", "parse",
     "html", "latex", "bibtex_bibfiles", "launch_buttons", "repository", "sphinx",
 )  # fmt: skip
-ALWAYS_EXCLUDED = ("_build", "node_modules", "__pycache__")
+ALWAYS_EXCLUDED = ("_build", "outputs", "node_modules", "__pycache__")
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,20 @@ class Course:
         return (self.config.get("execute") or {}).get(key, default)
 
     @property
+    def exactness(self) -> Mapping[str, str]:
+        """How exactly a distribution's version must be the recorded one: `coursebook_packages` in `_config.yml`."""
+        return self._sphinx("coursebook_packages") or {}
+
+    @property
+    def max_age(self) -> datetime.timedelta | None:
+        """How old outputs may be before they are due: `coursebook_max_age`, in days."""
+        days = self._sphinx("coursebook_max_age")
+        return datetime.timedelta(days=float(days)) if days else None
+
+    def _sphinx(self, key: str) -> Any:
+        return ((self.config.get("sphinx") or {}).get("config") or {}).get(key)
+
+    @property
     def mode(self) -> str:
         """How pages are executed: `cache` (what has changed), `force` (all), or `off` and `inline`, left to MyST-NB."""
         mode = self.execution("execute_notebooks", "cache")
@@ -129,6 +144,7 @@ def _load_config(root: Path) -> dict[str, Any]:
             near = difflib.get_close_matches(str(key), CONFIG_KEYS, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"allowed: {', '.join(sorted(CONFIG_KEYS))}"
             errors.append(CourseError(CONFIG, line_of_key(text, str(key)), f"unknown key {key!r}; {hint}"))
+    errors.extend(_bad_options(config, text))
     # Jupyter Book's own schema knows the types; it only prints a box about them.
     from jupyter_book.config import get_validator
 
@@ -139,6 +155,28 @@ def _load_config(root: Path) -> dict[str, Any]:
     if errors:
         raise CourseErrors("the configuration can't be read", errors)
     return config
+
+
+def _bad_options(config: Mapping[str, Any], text: str) -> Iterator[CourseError]:
+    """What is wrong with Coursebook's own options, which stand among Sphinx's below `sphinx: config:`."""
+    given = ((config.get("sphinx") or {}).get("config") or {}) if isinstance(config.get("sphinx"), dict) else {}
+    for key, value in given.items() if isinstance(given, dict) else ():
+        if not str(key).startswith("coursebook_"):
+            continue
+        line = line_of_key(text, "sphinx", "config", str(key))
+        if key == "coursebook_packages":
+            good = isinstance(value, dict) and all(v in ("major", "minor", "patch", "exact") for v in value.values())
+            allowed = "distributions, each with `major`, `minor`, `patch` or `exact`"
+        elif key == "coursebook_max_age":
+            good = isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+            allowed = "a number of days above 0"
+        else:
+            yield CourseError(
+                CONFIG, line, f"unknown option {key!r} (allowed: coursebook_max_age, coursebook_packages)"
+            )
+            continue
+        if not good:
+            yield CourseError(CONFIG, line, f"`{key}` takes {allowed}, not {value!r}")
 
 
 def _load_toc(root: Path, names: list[str]) -> dict[str, int | None]:

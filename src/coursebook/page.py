@@ -36,6 +36,14 @@ class Options:
         "a number of seconds above 0",
         "seconds that one cell may run; without it `execute: timeout` in _config.yml",
     )
+    inputs: tuple[str, ...] = _option(
+        (),
+        lambda value: (
+            isinstance(value, list) and all(isinstance(v, str) and not v.startswith(("/", "..")) for v in value)
+        ),
+        "a list of globs below the course's root",
+        "files below the course's root that the page reads where Python can't see it (compiled code, subprocesses)",
+    )
     max_output: float = _option(
         10, _positive, "a number of megabytes above 0", "megabytes that one cell may print and draw"
     )
@@ -61,7 +69,8 @@ class Options:
                 )
             if not known[key].metadata["check"](value):
                 raise CourseError(*place(key), f"`{key}` takes {known[key].metadata['allowed']}, not {value!r}")
-        return cls(**given)
+        options: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in given.items()}
+        return cls(**options)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import datetime
+import json
 import os
+import platform
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +27,18 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 from ..course import Course
 from ..errors import ANSI, CellFailed, CellTimedOut, CourseError, KernelDied, TooMuchOutput
+from ..fingerprint import (
+    cell_digests,
+    code_digest,
+    distributions_of,
+    file_digest,
+    imported_modules,
+    language,
+    modules_in,
+)
 from ..page import Cell, Page
+from ..store import Provenance
+from . import observe
 
 DEFAULT_TIMEOUT = 600.0
 
@@ -44,7 +60,11 @@ class PageDone:
 
     page: Page
     notebook: nbformat.NotebookNode
-    seconds: float
+    provenance: Provenance
+
+    @property
+    def seconds(self) -> float:
+        return self.provenance.seconds
 
 
 @dataclass(frozen=True)
@@ -71,17 +91,16 @@ async def _execute_all(course: Course, pages: Iterable[Page], tell: Callable[[Ev
         tell(PageStarted(page))
         started = time.perf_counter()
         try:
-            notebook = await _execute_page(course, page, tell)
+            tell(await _execute_page(course, page, tell))
         except CourseError as error:
             errors.append(error)
             tell(PageFailed(page, error, time.perf_counter() - started))
-        else:
-            tell(PageDone(page, notebook, time.perf_counter() - started))
     return errors
 
 
-async def _execute_page(course: Course, page: Page, tell: Callable[[Event], None]) -> nbformat.NotebookNode:
-    notebook = page.notebook()
+async def _execute_page(course: Course, page: Page, tell: Callable[[Event], None]) -> PageDone:
+    started, when = time.perf_counter(), datetime.datetime.now(datetime.UTC)
+    notebook, cell_seconds = page.notebook(), []
     timeout = page.options.timeout or float(course.execution("timeout", DEFAULT_TIMEOUT))
     with tempfile.TemporaryDirectory(prefix="coursebook-", ignore_cleanup_errors=True) as sockets:
         client = _Client(
@@ -98,8 +117,11 @@ async def _execute_page(course: Course, page: Page, tell: Callable[[Event], None
         try:
             in_temp = bool(course.execution("run_in_temp", False))
             await _start(client, Path(sockets) if in_temp else course.root / page.path.parent)
+            if language(page) == "python":
+                await _observe(client, course.root)
             for index, cell in _code_cells(page, notebook):
                 tell(CellStarted(page, cell))
+                cell_started = time.perf_counter()
                 try:
                     await client.async_execute_cell(
                         notebook.cells[index], index, execution_count=client.code_cells_executed + 1
@@ -107,7 +129,9 @@ async def _execute_page(course: Course, page: Page, tell: Callable[[Event], None
                 finally:
                     if client.too_much_output:
                         raise TooMuchOutput(page.path, cell, page.options.max_output)
+                    cell_seconds.append(round(time.perf_counter() - cell_started, 3))
             client.set_widgets_metadata()
+            seen = await _observed(client)
         except CellExecutionError as error:
             # nbclient's own text repeats the source; the kernel's traceback stands among the cell's outputs.
             said = [out for out in notebook.cells[index].outputs if out.output_type == "error"]
@@ -121,7 +145,22 @@ async def _execute_page(course: Course, page: Page, tell: Callable[[Event], None
             raise KernelDied(page.path, cell) from None
         finally:
             await _stop(client)
-    return notebook
+    provenance = Provenance(
+        code=code_digest(page),
+        cells=cell_digests(page),
+        inputs=_inputs(course, page, seen.get("read", [])),
+        packages=distributions_of(_modules(course, page, seen.get("read", []))),
+        device="gpu" if seen.get("cuda") else "cpu",
+        device_name=seen.get("cuda", ""),
+        python=str(notebook.metadata["language_info"].get("version", "")),
+        platform=f"{platform.system()} {platform.machine()}",
+        commit=_commit(course.root),
+        executed=when.isoformat(timespec="seconds"),
+        seconds=round(time.perf_counter() - started, 3),
+        cell_seconds=tuple(cell_seconds),
+        peak_memory=int(seen.get("peak_memory", 0)),
+    )
+    return PageDone(page, notebook, provenance)
 
 
 class _Client(NotebookClient):
@@ -173,6 +212,69 @@ async def _start(client: _Client, folder: Path) -> None:
     kernel: Any = await client.async_start_new_kernel_client()
     info = await kernel.kernel_info(reply=True, timeout=60)
     client.nb.metadata["language_info"] = info["content"]["language_info"]
+
+
+async def _observe(client: _Client, root: Path) -> None:
+    """Start the observer in the kernel, silently and outside the page's namespace."""
+    source = Path(observe.__file__).read_text(encoding="utf-8")
+    source += f"\n_start({str(root)!r})\n"
+    code = f"exec(compile({source!r}, 'coursebook', 'exec'), {{'__name__': 'coursebook'}})"
+    kernel: Any = client.kc
+    await kernel.execute(code, silent=True, store_history=False, reply=True, timeout=60)
+
+
+async def _observed(client: _Client) -> dict[str, Any]:
+    """What the observer saw; nothing where there is none (another language)."""
+    if language_of(client) != "python":
+        return {}
+    question = {"seen": f"__import__('sys').modules[{observe.NAME!r}].report()"}
+    kernel: Any = client.kc
+    reply = await kernel.execute(
+        "", silent=True, store_history=False, user_expressions=question, reply=True, timeout=60
+    )
+    answer = reply["content"].get("user_expressions", {}).get("seen", {})
+    if answer.get("status") != "ok":  # the page has taken the observer away
+        return {}
+    seen: dict[str, Any] = json.loads(ast.literal_eval(answer["data"]["text/plain"]))
+    return seen
+
+
+def language_of(client: _Client) -> str:
+    return str(client.nb.metadata.get("language_info", {}).get("name", ""))
+
+
+def _inputs(course: Course, page: Page, read: Iterable[str]) -> dict[str, str]:
+    """The observed inputs and those that the page's globs name, each with its sha256; not the page itself."""
+    named = {
+        path.relative_to(course.root).as_posix()
+        for pattern in page.options.inputs
+        for path in course.root.glob(pattern)
+        if path.is_file()
+    }
+    digests = {name: file_digest(course.root / name) for name in sorted({*read, *named} - {page.path.as_posix()})}
+    return {name: digest for name, digest in digests.items() if digest}
+
+
+def _modules(course: Course, page: Page, read: Iterable[str]) -> set[str]:
+    """What the page's cells import, and what the modules of the course that it imports do."""
+    found = imported_modules(page.cells)
+    for name in read:
+        if name.endswith(".py"):
+            with suppress(OSError, UnicodeDecodeError):
+                found |= modules_in((course.root / name).read_text(encoding="utf-8"))
+    return found
+
+
+def _commit(root: Path) -> str:
+    """The commit that was checked out, marked where files had been changed since; nothing where there is no git."""
+    try:
+        told = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            cwd=root, capture_output=True, text=True, check=False, timeout=20,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return told.stdout.strip()
 
 
 def _kernel_environment() -> dict[str, str]:

@@ -7,10 +7,12 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from ..store import FOLDER
+
 
 def _configure(app: Sphinx, config: Config) -> None:
-    # Environments and caches carry Markdown of their own, which is no page of the course.
-    config.exclude_patterns += [".*", "**/.*", "node_modules", "**/node_modules"]
+    # Environments and caches carry Markdown of their own, and the store notebooks, which are no pages of the course.
+    config.exclude_patterns += [".*", "**/.*", "node_modules", "**/node_modules", FOLDER]
     # Without a mode the theme writes "Got invalid theme mode" to the console of every page.
     config.html_context.setdefault("default_mode", "auto")
     # Left alone, pydata-sphinx-theme 0.17 adds a second search field in a header that the book theme doesn't have.

@@ -1,0 +1,87 @@
+"""Runs inside a page's kernel, before its first cell: sees which files below the course's root the page reads.
+
+Its source is sent to the kernel as text, so it imports nothing but the standard library and leaves no name behind. An
+audit hook hears of every `open` and of every listed folder; what compiled code opens by itself it cannot hear (a page
+names such files with `coursebook: {inputs: [...]}`).
+"""
+
+import json
+import os
+import sys
+import types
+
+NAME = "_coursebook_observe"
+# Not inputs: what builds and caches, and hidden files.
+_LEFT_OUT = ("_build", "outputs", "node_modules")
+
+
+def _start(root: str) -> None:
+    root = os.path.realpath(root)
+    read: dict[str, None] = {}
+    written: set[str] = set()
+
+    def below(path: object) -> str:
+        """The path relative to the root, with slashes, or nothing for what is no input."""
+        if isinstance(path, bytes):
+            path = os.fsdecode(path)
+        if not isinstance(path, (str, os.PathLike)):
+            return ""
+        full = os.path.realpath(os.fspath(path))
+        if not full.startswith(root + os.sep):
+            return ""
+        parts = full[len(root) + 1 :].split(os.sep)
+        if parts[0] in _LEFT_OUT or any(part.startswith(".") for part in parts):
+            return ""
+        if len(parts) > 1 and parts[-2] == "__pycache__":
+            # A module read from its cache: `__pycache__/name.cpython-311.pyc` stands for `name.py`.
+            parts[-2:] = [parts[-1].split(".")[0] + ".py"]
+        return "/".join(parts)
+
+    def hear(event: str, arguments: tuple) -> None:  # type: ignore[type-arg]
+        try:
+            if event == "open":
+                path, mode, flags = arguments
+                name = below(path)
+                if not name:
+                    return
+                is_written = (
+                    flags & (os.O_WRONLY | os.O_RDWR) if isinstance(flags, int) else mode not in (None, "r", "rb")
+                )
+                if is_written:
+                    written.add(name)
+                elif name not in written:
+                    read.setdefault(name)
+            elif event in ("os.listdir", "os.scandir"):
+                # The import system lists the folder that the page is in; that says nothing about the page.
+                caller = sys._getframe(1).f_code.co_filename
+                if not caller.startswith("<frozen importlib"):
+                    name = below(arguments[0] if arguments and arguments[0] is not None else ".")
+                    if name:
+                        read.setdefault(name + "/")
+        except Exception:
+            pass
+
+    def report() -> str:
+        """What was seen, as JSON: `read` (paths below the root), `peak_memory` (bytes), `cuda` (a device's name)."""
+        for module in list(sys.modules.values()):
+            source = getattr(module, "__file__", None)
+            name = below(source) if source else ""
+            if name:
+                read.setdefault(name)
+        cuda, cuda_memory = "", 0
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+            cuda, cuda_memory = torch.cuda.get_device_name(), torch.cuda.max_memory_allocated()
+        try:
+            import resource
+
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        except ImportError:  # Windows
+            peak = 0
+        seen = [name for name in read if name not in written and os.path.exists(os.path.join(root, name))]
+        return json.dumps({"read": sorted(seen), "peak_memory": peak, "cuda": cuda, "cuda_memory": cuda_memory})
+
+    module = types.ModuleType(NAME)
+    module.report = report  # type: ignore[attr-defined]
+    sys.modules[NAME] = module
+    sys.addaudithook(hear)

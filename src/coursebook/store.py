@@ -1,0 +1,207 @@
+"""The store: `outputs/<docname>.ipynb`, one executed notebook for each page, with the provenance of its outputs.
+
+The files are ordinary notebooks of a page's code cells. Equal content gives equal bytes, every file is replaced whole,
+and a file that can't be read is never overwritten without having been named.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from .errors import CourseError
+
+FOLDER = "outputs"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Who made these outputs, from what, and how.
+
+    `cells` holds a digest for each code cell, `inputs` one for each file read below the root, `packages` the version of
+    each distribution that the page's own code imported. `executed` is a UTC time in ISO 8601, `seconds` and
+    `cell_seconds` are wall-clock times, `peak_memory` is in bytes.
+    """
+
+    code: str
+    cells: tuple[str, ...]
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    packages: Mapping[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+    device_name: str = ""
+    python: str = ""
+    platform: str = ""
+    commit: str = ""
+    executed: str = ""
+    seconds: float = 0.0
+    cell_seconds: tuple[float, ...] = ()
+    peak_memory: int = 0
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Provenance:
+        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
+        for name in ("cells", "cell_seconds"):
+            known[name] = tuple(known.get(name, ()))
+        return cls(**known)
+
+
+@dataclass(frozen=True)
+class StoredPage:
+    """A page's outputs: the executed notebook and its provenance. `is_intact`: nobody altered the outputs since."""
+
+    docname: str
+    notebook: nbformat.NotebookNode
+    provenance: Provenance
+    is_intact: bool
+
+
+class Store:
+    """The outputs of the course at `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.folder = root / FOLDER
+
+    def path(self, docname: str) -> Path:
+        return self.folder / f"{docname}.ipynb"
+
+    def docnames(self) -> list[str]:
+        """What is stored, whether or not the course still has a page of that name."""
+        return sorted(p.relative_to(self.folder).with_suffix("").as_posix() for p in self.folder.rglob("*.ipynb"))
+
+    def read(self, docname: str) -> StoredPage | None:
+        """The stored outputs of a page, or None where there are none.
+
+        Raises CourseError for a file that is cut off, isn't ours, or was written by a newer Coursebook.
+        """
+        path = self.path(docname)
+        name = path.relative_to(self.root)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        try:
+            notebook = nbformat.from_dict(json.loads(text))  # type: ignore[no-untyped-call]
+            data = notebook["metadata"]["coursebook"]
+            schema = int(data["schema"])
+        except (ValueError, KeyError, TypeError):
+            raise CourseError(
+                name,
+                None,
+                "not outputs that Coursebook wrote, or cut off; remove the file to have the page executed again",
+            ) from None
+        if schema > SCHEMA:
+            raise CourseError(
+                name,
+                None,
+                f"written by a newer Coursebook (schema {schema}, this one knows {SCHEMA}); "
+                "update Coursebook, or remove the file",
+            )
+        provenance = Provenance.from_json(data["provenance"])
+        return StoredPage(docname, notebook, provenance, data.get("outputs_sha256") == outputs_digest(notebook))
+
+    def write(self, docname: str, notebook: nbformat.NotebookNode, provenance: Provenance) -> Path:
+        """Store a page's outputs, whole or not at all. `notebook` is what was executed; its code cells are kept."""
+        path = self.path(docname)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = _serialize(docname, notebook, provenance)
+        passing = path.with_name(f".{path.name}.{os.getpid()}.new")
+        try:
+            with passing.open("w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            passing.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                passing.unlink()
+            raise
+        return path
+
+    def remove(self, docname: str) -> None:
+        path = self.path(docname)
+        path.unlink(missing_ok=True)
+        folder = path.parent
+        while folder != self.folder.parent and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+            folder = folder.parent
+
+
+def outputs_digest(notebook: nbformat.NotebookNode) -> str:
+    """sha256 over what the code cells put out, as it is stored."""
+    said = [cell.get("outputs", []) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    return hashlib.sha256(json.dumps(said, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def fill(notebook: nbformat.NotebookNode, stored: StoredPage) -> nbformat.NotebookNode:
+    """`notebook`, the page as read, with the stored outputs in its code cells.
+
+    Where the code has changed since, a cell gets the outputs of the stored cell with the same source, in order, if any.
+    """
+    cells = iter(_code_cells(stored.notebook))
+    waiting: list[nbformat.NotebookNode] = list(cells)
+    for cell in _code_cells(notebook):
+        match = next((n for n, old in enumerate(waiting) if old["source"] == cell["source"]), None)
+        if match is None:
+            cell["outputs"], cell["execution_count"] = [], None
+            continue
+        old = waiting[match]
+        del waiting[: match + 1]
+        cell["outputs"], cell["execution_count"] = old["outputs"], old["execution_count"]
+    for key in ("language_info", "widgets"):
+        if key in stored.notebook["metadata"]:
+            notebook["metadata"][key] = stored.notebook["metadata"][key]
+    return notebook
+
+
+def _code_cells(notebook: nbformat.NotebookNode) -> Iterator[nbformat.NotebookNode]:
+    return (cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+
+
+def _encodable(outputs: list[Any]) -> list[Any]:
+    """Outputs that UTF-8 can carry: half a surrogate pair, which a kernel may send, becomes a question mark."""
+    cleaned: list[Any] = json.loads(json.dumps(outputs, ensure_ascii=False).encode("utf-8", "replace"))
+    return cleaned
+
+
+def _serialize(docname: str, notebook: nbformat.NotebookNode, provenance: Provenance) -> str:
+    cells: list[dict[str, Any]] = [
+        {
+            "cell_type": "markdown",
+            "id": "page",
+            "metadata": {},
+            "source": f"*Outputs of `{docname}`, written by Coursebook. Change the page, not this file.*",
+        }
+    ]
+    for number, cell in enumerate(_code_cells(notebook), 1):
+        cells.append(
+            {
+                "cell_type": "code",
+                "id": f"cell-{number}",
+                "metadata": {"tags": list(cell["metadata"]["tags"])} if cell["metadata"].get("tags") else {},
+                "source": cell["source"],
+                "execution_count": cell.get("execution_count"),
+                "outputs": _encodable(cell.get("outputs", [])),
+            }
+        )
+    metadata = {
+        key: notebook["metadata"][key]
+        for key in ("kernelspec", "language_info", "widgets")
+        if key in notebook["metadata"]
+    }
+    stored = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    metadata["coursebook"] = {
+        "schema": SCHEMA,
+        "outputs_sha256": outputs_digest(nbformat.from_dict(stored)),  # type: ignore[no-untyped-call]
+        "provenance": asdict(provenance),
+    }
+    return json.dumps(stored, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
