@@ -9,7 +9,7 @@ from typing import Protocol
 
 from .course import Course
 from .errors import CourseError, CourseErrors
-from .execute.local import Event, PageDone, execute
+from .execute.local import Event, PageDone, execute, slots_for
 from .plan import Decision, Environment, plan
 from .render import SITE, Problem, render
 from .store import Store
@@ -18,7 +18,7 @@ from .store import Store
 class Reporter(Protocol):
     """Hears how a build goes on."""
 
-    def to_execute(self, seconds: Sequence[float | None]) -> None: ...
+    def to_execute(self, pages: Sequence[tuple[str, int, float | None]], slots: int) -> None: ...
     def tell(self, event: Event) -> None: ...
     def rendering(self, pages: int) -> None: ...
     def log(self, line: str) -> None: ...
@@ -34,13 +34,22 @@ class Result:
     warnings: Sequence[Problem]
 
 
-def build(root: Path, reporter: Reporter, *, force: bool = False, lenient: bool = False) -> Result:
+@dataclass(frozen=True)
+class How:
+    """How to execute: every page (`force`), `jobs` at a time (None: the number of cores), each kernel anew (`cold`)."""
+
+    force: bool = False
+    jobs: int | None = None
+    cold: bool = False
+
+
+def build(root: Path, reporter: Reporter, how: How = How(), *, lenient: bool = False) -> Result:
     """Build the course at `root`.
 
     Raises CourseErrors; outputs of pages that did execute are kept, and the earlier site stays as it is.
     """
     course = Course.load(root)
-    done, errors = bring_up_to_date(course, reporter, force=force)
+    done, errors = bring_up_to_date(course, reporter, how)
     if errors:
         raise CourseErrors("some pages could not be executed", errors)
     reporter.rendering(len(course.pages))
@@ -50,14 +59,14 @@ def build(root: Path, reporter: Reporter, *, force: bool = False, lenient: bool 
 
 
 def bring_up_to_date(
-    course: Course, reporter: Reporter, *, force: bool = False, docnames: Collection[str] | None = None
+    course: Course, reporter: Reporter, how: How, docnames: Collection[str] | None = None
 ) -> tuple[int, list[CourseError]]:
     """Execute the pages of `course` that are not current (of `docnames`, if given) and store their outputs.
 
     Each page is stored when it has executed. Returns how many were, and what failed.
     """
     store = Store(course.root)
-    decisions = plan(course, store, Environment(), force=force or course.mode == "force")
+    decisions = plan(course, store, Environment(), force=how.force or course.mode == "force")
     if docnames is not None:
         decisions = [decision for decision in decisions if decision.page.docname in docnames]
     errors = [
@@ -69,7 +78,8 @@ def bring_up_to_date(
         _follow_a_move(store, decision)
     # The longest first: what is short fills the end.
     wanted = sorted((d for d in decisions if d.executes), key=lambda d: -(d.seconds or 0.0))
-    reporter.to_execute([decision.seconds for decision in wanted])
+    slots = slots_for(len(wanted), how.jobs)
+    reporter.to_execute([(d.page.docname, len(d.page.cells), d.seconds) for d in wanted], slots)
     done = 0
 
     def tell(event: Event) -> None:
@@ -80,7 +90,9 @@ def bring_up_to_date(
         reporter.tell(event)
 
     if wanted:
-        errors += execute(course, [decision.page for decision in wanted], tell)
+        peaks = {d.page.docname: d.stored.provenance.peak_memory for d in wanted if d.stored}
+        pages = [decision.page for decision in wanted]
+        errors += execute(course, pages, tell, slots=slots, cold=how.cold, memory=peaks)
     return done, errors
 
 

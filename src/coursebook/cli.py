@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from . import __version__
 from .errors import CourseError, CourseErrors
 
 if TYPE_CHECKING:
+    from .build import How
     from .course import Course
+    from .execute.local import Event
 
 COLORS = {"current": "green", "stale": "yellow", "due": "yellow", "missing": "yellow"}
 EXAMPLES = """\
@@ -79,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     build.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
-    build.add_argument("--force", action="store_true", help="execute every page, even where nothing has changed")
+    _add_execution_options(build)
     build.add_argument("--lenient", action="store_true", help="print warnings without failing; errors still fail")
     build.add_argument("-v", "--verbose", action="store_true", help="show Sphinx's own log")
     build.set_defaults(run=_build)
@@ -91,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     execute.add_argument("pages", nargs="*", metavar="PAGE", help="only these (days/day08 or days/day08.md)")
     execute.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
-    execute.add_argument("--force", action="store_true", help="execute them even where nothing has changed")
+    _add_execution_options(execute)
     execute.set_defaults(run=_execute, verbose=False)
 
     status = commands.add_parser(
@@ -121,7 +123,7 @@ def _build(arguments: argparse.Namespace, out: Console) -> int:
 
     started = time.perf_counter()
     with _Reporter(out, verbose=arguments.verbose) as reporter:
-        result = build(arguments.root, reporter, force=arguments.force, lenient=arguments.lenient)
+        result = build(arguments.root, reporter, _how(arguments), lenient=arguments.lenient)
     for warning in result.warnings:
         out.print(f"[yellow]warning[/] {escape(str(warning))}")
     seconds = time.perf_counter() - started
@@ -133,6 +135,25 @@ def _build(arguments: argparse.Namespace, out: Console) -> int:
     return 0
 
 
+def _add_execution_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--force", action="store_true", help="execute pages even where nothing has changed")
+    parser.add_argument("--jobs", type=_positive, metavar="N", help="pages executed at a time (default: the cores)")
+    parser.add_argument("--cold", action="store_true", help="start every kernel anew instead of forking warm ones")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return number
+
+
+def _how(arguments: argparse.Namespace) -> How:
+    from .build import How
+
+    return How(force=arguments.force, jobs=arguments.jobs, cold=arguments.cold)
+
+
 def _execute(arguments: argparse.Namespace, out: Console) -> int:
     from .build import bring_up_to_date
     from .course import Course
@@ -141,7 +162,7 @@ def _execute(arguments: argparse.Namespace, out: Console) -> int:
     docnames = _docnames(arguments.pages, course)
     started = time.perf_counter()
     with _Reporter(out, verbose=False) as reporter:
-        done, errors = bring_up_to_date(course, reporter, force=arguments.force, docnames=docnames)
+        done, errors = bring_up_to_date(course, reporter, _how(arguments), docnames)
     if errors:
         raise CourseErrors("some pages could not be executed", errors)
     out.print(f"[bold green]executed[/] {_count(range(done), 'page')} in {time.perf_counter() - started:.1f} s")
@@ -228,14 +249,13 @@ class _Reporter:
 
     def __init__(self, out: Console, *, verbose: bool) -> None:
         self._out, self._verbose = out, verbose
-        self._number, self._total = 0, 0
-        self._to_go: list[float | None] = []
-        self._page_ends = 0.0
+        self._started, self._pages, self._cells = 0, 0, 0
+        self._running: dict[str, str] = {}  # by docname: where the page is
+        self._last: dict[str, float] = {}  # by docname: the seconds it took last time, of the pages that aren't done
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            MofNCompleteColumn(),
             TimeElapsedColumn(),
             console=out,
             transient=True,
@@ -252,40 +272,43 @@ class _Reporter:
     def __exit__(self, *exception: object) -> None:
         self._progress.stop()
 
-    def to_execute(self, seconds: Sequence[float | None]) -> None:
-        """Hear how many pages there are, each with the seconds it took last time."""
-        self._total = len(seconds)
-        self._to_go = list(seconds)
+    def to_execute(self, pages: Sequence[tuple[str, int, float | None]], slots: int) -> None:
+        """Hear of the pages: docname, number of cells, and the seconds it took last time; `slots` run at a time."""
+        self._pages, self._slots = len(pages), slots
+        self._last = {docname: seconds for docname, _, seconds in pages if seconds is not None}
+        self._knows_all = len(self._last) == len(pages)
+        self._progress.reset(self._task, total=sum(cells for _, cells, _ in pages))
 
-    def tell(self, event: object) -> None:
+    def tell(self, event: Event) -> None:
         from .execute.local import CellStarted, PageDone, PageFailed, PageStarted
 
         match event:
             case PageStarted(page):
-                self._number += 1
-                last, self._to_go = self._to_go[0], self._to_go[1:]
-                self._page_ends = time.perf_counter() + (last or 0.0)
-                self._progress.reset(self._task, total=len(page.cells), description=f"{self._place} {page.docname}")
+                self._started += 1
                 if not self._out.is_terminal:
+                    last = self._last.get(page.docname)
                     took = f" ({last:.0f} s last time)" if last else ""
                     self._out.print(f"{self._place} {page.docname}: executing {_count(page.cells, 'cell')}{took}")
             case CellStarted(page, cell):
-                where = (f"line {cell.line}" if cell.line else f"cell {cell.number}") + self._left()
-                self._progress.update(
-                    self._task, completed=cell.number - 1, description=f"{self._place} {page.docname}, {where}"
-                )
+                self._running[page.docname] = f"line {cell.line}" if cell.line else f"cell {cell.number}"
+                self._cells += 1
             case PageDone(page, _, provenance):
-                self._out.print(
-                    f"{self._place} {page.docname}: {_count(page.cells, 'cell')} in {provenance.seconds:.1f} s"
-                )
+                self._end(page.docname)
+                cells = _count(page.cells, "cell")
+                self._out.print(f"{self._place} {page.docname}: {cells} in {provenance.seconds:.1f} s")
             case PageFailed(page, _, seconds):
+                self._end(page.docname)
                 self._out.print(f"{self._place} {page.docname}: [red]failed[/] after {seconds:.1f} s")
+        where = " · ".join(f"{docname} {place}" for docname, place in self._running.items())
+        self._progress.update(self._task, completed=self._cells, description=f"{self._place} {where}{self._left()}")
+
+    def _end(self, docname: str) -> None:
+        self._running.pop(docname, None)
+        self._last.pop(docname, None)
 
     def _left(self) -> str:
-        """How long to go, from the seconds that the pages took last time; nothing where a page has none yet."""
-        if any(seconds is None for seconds in self._to_go):
-            return ""
-        left = max(self._page_ends - time.perf_counter(), 0.0) + sum(seconds or 0.0 for seconds in self._to_go)
+        """How long to go at most, from the seconds that the pages took last time; nothing where one has none yet."""
+        left = sum(self._last.values()) / self._slots if self._knows_all else 0.0
         return f", {left:.0f} s to go" if left >= 1 else ""
 
     def rendering(self, pages: int) -> None:
@@ -300,7 +323,7 @@ class _Reporter:
 
     @property
     def _place(self) -> str:
-        return rf"\[{self._number}/{self._total}]"
+        return rf"\[{self._started}/{self._pages}]"
 
 
 def _count(things: Sequence[object], noun: str) -> str:

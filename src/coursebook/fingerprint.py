@@ -60,11 +60,16 @@ def imported_modules(cells: Iterable[Cell]) -> set[str]:
 
 def modules_in(source: str) -> set[str]:
     """The top-level modules that Python source imports; source that isn't Python imports none."""
+    return {name.partition(".")[0] for name in full_names_in(source)}
+
+
+def full_names_in(source: str) -> list[str]:
+    """The modules that Python source imports, by their full names, in order."""
     try:
         tree = ast.parse(_without_magics(source))
     except SyntaxError:
-        return set()
-    return {name.partition(".")[0] for node in ast.walk(tree) for name in _names(node) if name}
+        return []
+    return [name for node in ast.walk(tree) for name in _names(node) if name]
 
 
 def _names(node: ast.AST) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Executes pages on this machine, a fresh kernel for each, and reports what happens as events."""
+"""Executes pages on this machine, several at a time, a fresh kernel for each, and reports what happens as events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from ..fingerprint import (
     code_digest,
     distributions_of,
     file_digest,
+    full_names_in,
     imported_modules,
     language,
     modules_in,
@@ -39,6 +40,7 @@ from ..fingerprint import (
 from ..page import Cell, Page
 from ..store import Provenance
 from . import observe
+from .kernels import ForkServer, can_fork, warm
 
 DEFAULT_TIMEOUT = 600.0
 
@@ -77,28 +79,105 @@ class PageFailed:
 Event = PageStarted | CellStarted | PageDone | PageFailed
 
 
-def execute(course: Course, pages: Iterable[Page], tell: Callable[[Event], None]) -> list[CourseError]:
-    """Execute `pages` one after another; a failure ends its page, not the others.
+def execute(
+    course: Course,
+    pages: Sequence[Page],
+    tell: Callable[[Event], None],
+    *,
+    slots: int = 1,
+    cold: bool = False,
+    memory: Mapping[str, int] | None = None,
+) -> list[CourseError]:
+    """Execute `pages` in the order given, `slots` at a time; a failure ends its page, not the others.
 
-    `tell` is called with each event as it happens, `PageDone` with the outputs. Returns what failed.
+    `tell` is called with each event as it happens, `PageDone` with the outputs. `cold` starts every kernel anew; else
+    kernels are forked, where that is possible, from a process that has imported what the pages import. `memory` holds
+    the bytes that pages (by docname) took at their peak: a page waits until as much is free, unless nothing else runs.
+    Returns what failed.
     """
-    return asyncio.run(_execute_all(course, pages, tell))
+    environment = _kernel_environment(slots)
+    # A single page gains nothing: the server would import the same things just before it.
+    is_warm = not cold and len(pages) > 1 and can_fork()
+    server = ForkServer(_modules_ahead(course, pages), environment) if is_warm else None
+    try:
+        return asyncio.run(_execute_all(_Run(course, tell, environment, server), pages, slots, memory or {}))
+    finally:
+        if server:
+            server.close()
 
 
-async def _execute_all(course: Course, pages: Iterable[Page], tell: Callable[[Event], None]) -> list[CourseError]:
-    errors = []
-    for page in pages:
-        tell(PageStarted(page))
-        started = time.perf_counter()
-        try:
-            tell(await _execute_page(course, page, tell))
-        except CourseError as error:
-            errors.append(error)
-            tell(PageFailed(page, error, time.perf_counter() - started))
+@dataclass(frozen=True)
+class _Run:
+    """What every page of one run shares."""
+
+    course: Course
+    tell: Callable[[Event], None]
+    environment: Mapping[str, str]
+    server: ForkServer | None
+
+
+async def _execute_all(run: _Run, pages: Sequence[Page], slots: int, memory: Mapping[str, int]) -> list[CourseError]:
+    errors: list[CourseError] = []
+    waiting, running = list(pages), 0
+
+    async def work() -> None:
+        nonlocal running
+        while waiting:
+            page = waiting.pop(0)
+            while running and _free_memory() < 1.2 * memory.get(page.docname, 0):
+                await asyncio.sleep(0.5)
+            running += 1
+            try:
+                await _execute_one(run, page, errors)
+            finally:
+                running -= 1
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(slots):
+            group.create_task(work())
     return errors
 
 
-async def _execute_page(course: Course, page: Page, tell: Callable[[Event], None]) -> PageDone:
+async def _execute_one(run: _Run, page: Page, errors: list[CourseError]) -> None:
+    run.tell(PageStarted(page))
+    started = time.perf_counter()
+    try:
+        run.tell(await _execute_page(run, page))
+    except CourseError as error:
+        errors.append(error)
+        run.tell(PageFailed(page, error, time.perf_counter() - started))
+
+
+def slots_for(pages: int, jobs: int | None = None) -> int:
+    """How many of `pages` pages are executed at a time: `jobs`, else as many as there are cores."""
+    return max(1, min(jobs or _cores(), pages))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _free_memory() -> float:
+    """Bytes that a new process may take; without limit where the system doesn't tell."""
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+    except OSError:
+        return float("inf")
+    match = re.search(r"MemAvailable:\s+(\d+) kB", text)
+    return int(match[1]) * 1024 if match else float("inf")
+
+
+def _modules_ahead(course: Course, pages: Iterable[Page]) -> list[str]:
+    """What a fork server imports: the installed modules that the pages name, and none of the course's own."""
+    names = [name for page in pages for cell in page.cells for name in full_names_in(cell.source)]
+    tops = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)
+    folders = {course.root, *(course.root / page.path.parent for page in pages)}
+    own = {top for top in tops for folder in folders if (folder / f"{top}.py").exists() or (folder / top).is_dir()}
+    return [name for name in dict.fromkeys(names) if name.partition(".")[0] in tops - own]
+
+
+async def _execute_page(run: _Run, page: Page) -> PageDone:
+    course = run.course
     started, when = time.perf_counter(), datetime.datetime.now(datetime.UTC)
     notebook, cell_seconds = page.notebook(), []
     timeout = page.options.timeout or float(course.execution("timeout", DEFAULT_TIMEOUT))
@@ -116,11 +195,13 @@ async def _execute_page(course: Course, page: Page, tell: Callable[[Event], None
         cell = Cell("", 1, 1, ())
         try:
             in_temp = bool(course.execution("run_in_temp", False))
-            await _start(client, Path(sockets) if in_temp else course.root / page.path.parent)
+            folder = Path(sockets) if in_temp else course.root / page.path.parent
+            with warm(client.kernel, run.server):
+                await _start(client, folder, run.environment)
             if language(page) == "python":
                 await _observe(client, course.root)
             for index, cell in _code_cells(page, notebook):
-                tell(CellStarted(page, cell))
+                run.tell(CellStarted(page, cell))
                 cell_started = time.perf_counter()
                 try:
                     await client.async_execute_cell(
@@ -206,9 +287,9 @@ def _kernel_manager(page: Page, notebook: nbformat.NotebookNode, sockets: Path) 
     return manager
 
 
-async def _start(client: _Client, folder: Path) -> None:
+async def _start(client: _Client, folder: Path, environment: Mapping[str, str]) -> None:
     # The history would be written to the user's own, and a page may be executed beside them.
-    await client.async_start_new_kernel(cwd=str(folder), env=_kernel_environment())
+    await client.async_start_new_kernel(cwd=str(folder), env=dict(environment))
     kernel: Any = await client.async_start_new_kernel_client()
     info = await kernel.kernel_info(reply=True, timeout=60)
     client.nb.metadata["language_info"] = info["content"]["language_info"]
@@ -277,12 +358,16 @@ def _commit(root: Path) -> str:
     return told.stdout.strip()
 
 
-def _kernel_environment() -> dict[str, str]:
-    # A figure's backend must not depend on who builds; PYDEVD: no debugger warning about frozen modules on stderr.
+def _kernel_environment(slots: int) -> dict[str, str]:
+    """The environment of every kernel, warm or cold: the same figures' backend and as many threads, whoever builds."""
+    threads = str(max(1, _cores() // slots))
     return {
+        **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), threads),
+        # MKL's last digits otherwise depend on where in memory an array happens to lie.
+        "MKL_CBWR": "AUTO,STRICT",
         **os.environ,
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # no debugger's warning about frozen modules
     }
 
 

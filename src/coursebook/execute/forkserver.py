@@ -1,0 +1,116 @@
+"""The fork server: a process that has imported what the pages import, and forks a kernel on request.
+
+Started by `kernels.py` with the number of a socket's descriptor. It reads one JSON object a line: first
+`{"modules": [...]}`, the modules to import; then `{"arguments": [...], "cwd": ..., "environment": {...}}` for each
+kernel, which it answers with `{"pid": ...}`. It never starts a thread or a parallel region of its own and never
+touches CUDA, because a process that did can't be forked safely. When the socket closes it kills its kernels and ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+import traceback
+import warnings
+from typing import Any, NoReturn
+
+PR_SET_PDEATHSIG = 1
+
+
+def main(descriptor: int) -> None:
+    # Ctrl-C in the terminal reaches the whole group; who ends and when is the client's decision.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    control = socket.socket(fileno=descriptor)
+    lines = control.makefile("r", encoding="utf-8")
+    kernels: set[int] = set()
+    try:
+        for line in lines:
+            request = json.loads(line)
+            if "modules" in request:
+                answer: dict[str, Any] = {"imported": _import(request["modules"])}
+            else:
+                pid = _fork(request, control)
+                kernels.add(pid)
+                answer = {"pid": pid}
+            control.sendall(json.dumps(answer).encode() + b"\n")
+    finally:
+        for pid in kernels:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+
+
+def _import(modules: list[str]) -> list[str]:
+    """Import what can be imported; what can't will say so in the page that needs it."""
+    done = []
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):  # noqa: PTH123
+        for name in modules:
+            try:
+                importlib.import_module(name)
+            except BaseException:
+                continue
+            done.append(name)
+    return done
+
+
+def _fork(request: dict[str, Any], control: socket.socket) -> int:
+    # No zombies. Not before: what is being imported may run a program and wait for it.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with warnings.catch_warnings():
+        # BLAS keeps threads, and puts them to sleep around a fork by itself; Python 3.12 warns all the same.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid == 0:
+        _become_kernel(request, control)
+    return pid
+
+
+def _become_kernel(request: dict[str, Any], control: socket.socket) -> NoReturn:
+    server = os.getppid()
+    try:
+        os.setsid()
+        _die_with_parent(server)
+        control.close()
+        with open(os.devnull) as nothing:  # noqa: PTH123
+            os.dup2(nothing.fileno(), 0)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.chdir(request["cwd"])
+        os.environ.clear()
+        os.environ.update(request["environment"], JPY_PARENT_PID=str(server))
+        # These seed their global generators when they are imported; every kernel would draw the same "random" numbers.
+        if "numpy" in sys.modules:
+            sys.modules["numpy"].random.seed()
+        if "torch" in sys.modules:
+            sys.modules["torch"].seed()
+        # ipykernel watches this process and ends with it; the variable alone comes too late, it was read at import.
+        arguments = [*request["arguments"], f"--IPKernelApp.parent_handle={server}"]
+        sys.argv = ["ipykernel_launcher.py", *arguments]
+        from ipykernel.kernelapp import IPKernelApp
+
+        IPKernelApp.launch_instance(arguments)
+    except SystemExit:
+        pass
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _die_with_parent(server: int) -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != server:  # it died before we asked to be told
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    # As ipykernel does: the folder that we were started from is no place to import from.
+    if sys.path[0] in ("", os.getcwd()):  # noqa: PTH109
+        del sys.path[0]
+    main(int(sys.argv[1]))

@@ -1,0 +1,178 @@
+"""Execution: warm kernels against cold ones, pages at the same time, and what a page can do to its kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Tiny
+from coursebook.cli import main
+from coursebook.execute.kernels import ForkServer, can_fork
+from coursebook.execute.local import _kernel_environment
+
+pytestmark = pytest.mark.kernel
+needs_fork = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
+
+# Each cell is a way in which a forked kernel could differ from one that was started anew.
+TRAPS = [
+    "import matplotlib.pyplot as plt\nimport numpy as np\nimport torch\nplt.plot([1, 2]);\n",
+    "plt.figure()\nplt.bar([1, 2], [3, 4])\nplt.show()\nprint(plt.get_backend(), len(plt.get_fignums()))\n",
+    "import random\nrandom.seed(1); np.random.seed(2)\nprint(random.random(), np.random.rand(), np.random.default_rng(3).random())\n",
+    "torch.manual_seed(4)\nprint(torch.rand(2), torch.get_num_threads())\n",
+    'import os\nprint(os.getcwd().split("/")[-1], os.environ["MPLBACKEND"], os.environ["COURSE_TRAP"])\n',
+    'import sys\nprint(sys.path[0] == "", sys.argv[0].split("/")[-1], __name__, sys.stdin.read())\n',
+    'import subprocess\nprint(subprocess.run([sys.executable, "-c", "print(6 * 7)"], capture_output=True, text=True).stdout)\nprint(subprocess.run("exit 3", shell=True).returncode)\n',
+    'import multiprocessing\n\ndef double(x):\n    return 2 * x\n\nwith multiprocessing.get_context("fork").Pool(2) as pool:\n    print(pool.map(double, range(5)))\n',
+    "from torch.utils.data import DataLoader\nprint([batch.tolist() for batch in DataLoader(list(range(6)), batch_size=3, num_workers=2)])\n",
+    "x = torch.arange(10_000.0)\nprint((x @ x).item(), (torch.ones(200, 200) @ torch.ones(200, 200)).sum().item())\n",
+    'import asyncio\nawait asyncio.sleep(0)\nprint("awaited")\n',
+    'import threading\nt = threading.Thread(target=print, args=("from a thread",)); t.start(); t.join()\n',
+    "import signal\nprint(signal.getsignal(signal.SIGINT) is signal.default_int_handler)\n",
+    '_ = get_ipython().history_manager is not None\nprint(_, In[0] == "")\n',
+]
+CLEAN = "import numpy as np\nimport random, torch\nprint(np.random.rand(), random.random(), torch.initial_seed())"
+
+
+def outputs(tiny: Tiny, docname: str) -> Any:
+    notebook = json.loads((tiny.root / f"outputs/{docname}.ipynb").read_text())
+    return [cell["outputs"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def two_pages(tiny: Tiny, first: list[str], second: list[str]) -> None:
+    tiny.write({"_toc.yml": (tiny.root / "_toc.yml").read_text() + "  - file: labs/two\n"})
+    tiny.cells(*first)
+    tiny.cells(*second, name="labs/two.md")
+
+
+def execute(tiny: Tiny, *arguments: str) -> tuple[int, str, str]:
+    tiny.capture()
+    return main(["execute", "--root", str(tiny.root), "--force", *arguments]), *tiny.capture()
+
+
+@needs_fork
+def test_a_page_of_traps_says_the_same_warm_and_cold(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COURSE_TRAP", "sprung")
+    two_pages(tiny, TRAPS, TRAPS)
+    assert can_fork()
+    code, _, err = execute(tiny)
+    assert code == 0, err
+    warm = outputs(tiny, "days/one")
+    code, _, err = execute(tiny, "--cold")
+    assert code == 0, err
+    cold = outputs(tiny, "days/one")
+    for source, a, b in zip(TRAPS, warm, cold, strict=True):
+        assert a == b, source
+    assert [o["output_type"] for o in warm[0]] == ["display_data"], "a figure appears"
+    assert outputs(tiny, "labs/two")[1] == warm[1]
+
+
+@needs_fork
+def test_unseeded_generators_differ_between_warm_kernels(tiny: Tiny) -> None:
+    two_pages(tiny, [CLEAN], [CLEAN])
+    assert execute(tiny)[0] == 0
+    first, second = (outputs(tiny, name)[0][0]["text"].split() for name in ("days/one", "labs/two"))
+    assert all(a != b for a, b in zip(first, second, strict=True)), (first, second)
+
+
+def test_pages_run_at_the_same_time_or_one_after_another(tiny: Tiny) -> None:
+    nap = "import time\nstart = time.time()\ntime.sleep(2)\nprint(start, time.time())"
+    two_pages(tiny, [nap], [nap])
+
+    def overlap() -> bool:
+        (a, b), (c, d) = (map(float, outputs(tiny, n)[0][0]["text"].split()) for n in ("days/one", "labs/two"))
+        return a < d and c < b
+
+    assert execute(tiny, "--jobs", "2")[0] == 0
+    assert overlap()
+    assert execute(tiny, "--jobs", "1")[0] == 0
+    assert not overlap()
+
+
+def test_the_longest_page_begins_first(tiny: Tiny) -> None:
+    two_pages(tiny, ["1"], ["import time\ntime.sleep(1)"])
+    assert execute(tiny, "--jobs", "1")[0] == 0
+    _, out, _ = execute(tiny, "--jobs", "1")
+    assert out.index("labs/two: executing") < out.index("days/one: executing")
+    assert "s last time)" in out
+
+
+@pytest.mark.parametrize("how", [[], ["--cold"]], ids=["warm", "cold"])
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("import os\nos._exit(3)", "the cell killed its kernel"),
+        ("import ctypes\nctypes.string_at(0)", "the cell killed its kernel"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "the cell killed its kernel"),
+        ("raise SystemExit(1)", "the cell raised SystemExit: 1"),
+        ("input('name? ')", "the cell raised StdinNotImplementedError"),
+    ],
+    ids=["os._exit", "segmentation fault", "killed", "SystemExit", "input"],
+)
+def test_a_page_that_kills_its_kernel_hurts_no_other(tiny: Tiny, code: str, problem: str, how: list[str]) -> None:
+    two_pages(tiny, [code], ["import time\ntime.sleep(1)\nprint('fine')"])
+    status, _, err = execute(tiny, *how)
+    assert status == 1
+    assert f"error days/one.md:8: {problem}" in err
+    assert outputs(tiny, "labs/two")[0][0]["text"] == "fine\n"
+    assert not (tiny.root / "outputs/days/one.ipynb").exists()
+
+
+@needs_fork
+def test_without_its_server_a_kernel_is_started_anew(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = ForkServer.__init__
+
+    def start_and_die(self: ForkServer, *arguments: Any) -> None:
+        started(self, *arguments)
+        self._process.kill()
+        self._process.wait()
+
+    monkeypatch.setattr(ForkServer, "__init__", start_and_die)
+    two_pages(tiny, ["print('one')"], ["print('two')"])
+    code, _, err = execute(tiny)
+    assert code == 0, err
+    assert outputs(tiny, "labs/two")[0][0]["text"] == "two\n"
+
+
+@needs_fork
+def test_a_module_that_cannot_be_imported_ahead_is_the_pages_business(tiny: Tiny) -> None:
+    tiny.write({"days/local_helper.py": "import os\nmade_in = os.getpid()\n"})
+    two_pages(
+        tiny, ["import os\nimport local_helper\nprint(local_helper.made_in == os.getpid())"], ["import no_such_module"]
+    )
+    code, _, err = execute(tiny)
+    assert code == 1
+    assert "error labs/two.md:8: the cell raised ModuleNotFoundError: No module named 'no_such_module'" in err
+    assert outputs(tiny, "days/one")[0][0]["text"] == "True\n", "the course's own modules are not imported ahead"
+
+
+@needs_fork
+def test_the_server_ends_with_its_socket(tmp_path: Path) -> None:
+    async def fork() -> tuple[ForkServer, int]:
+        server = ForkServer(["json"], _kernel_environment(1))
+        kernel = await server.fork(["-f", str(tmp_path / "kernel.json"), "--quiet"], str(tmp_path), dict(os.environ))
+        await asyncio.sleep(0.5)
+        assert kernel.poll() is None
+        return server, kernel.pid
+
+    server, pid = asyncio.run(fork())
+    server.close()
+    for _ in range(50):
+        if not Path(f"/proc/{pid}").exists():
+            break
+        time.sleep(0.1)
+    assert not Path(f"/proc/{pid}").exists()
+    assert server._process.returncode is not None
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "many"])
+def test_jobs_is_a_number_above_0(jobs: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["execute", f"--jobs={jobs}"])
+    assert stop.value.code == 2
