@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,18 @@ def test_current_at_first(course: Tiny) -> None:
     assert provenance["peak_memory"] > 10_000_000
     assert len(provenance["cell_seconds"]) == 2
     assert str(course.root) not in stored(course).read_text()
+
+
+def test_the_page_says_where_its_outputs_come_from(course: Tiny) -> None:
+    provenance = json.loads(stored(course).read_text())["metadata"]["coursebook"]["provenance"]
+    html = course.html()
+    line = re.sub(
+        r"<[^>]+>", "", html[html.index('<p class="provenance">') : html.index("</p>", html.index("provenance"))]
+    )
+    assert line.startswith(f"Executed on {provenance['executed'][:10]} · CPU, Python {provenance['python']}, numpy ")
+    assert f"2 cells in {provenance['seconds']:.1f} s" in line
+    assert "<h1>Day one" in html
+    assert "provenance" not in course.html("index")
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,9 @@ def execute(
     server = ForkServer(_modules_ahead(course, pages), environment) if is_warm else None
     try:
         return asyncio.run(_execute_all(_Run(course, tell, environment, server), pages, slots, memory or {}))
+    except ExceptionGroup as group:
+        # Something that is no page's fault, like a full disk, ends them all; the first of it says what.
+        raise group.exceptions[0] from None
     finally:
         if server:
             server.close()

@@ -1,0 +1,106 @@
+"""SIGKILL at random moments: the store stays readable and valid, finished pages stay, the next build does the rest.
+
+`COURSEBOOK_KILLS=50` makes more of them than an ordinary run of the tests.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+
+from conftest import Tiny
+from coursebook.store import Store
+
+pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")]
+KILLS = int(os.environ.get("COURSEBOOK_KILLS", "5"))
+PAGES = 6
+
+
+@pytest.mark.timeout(60 * max(KILLS, 10))
+def test_killed_builds(tiny: Tiny) -> None:
+    chance = random.Random(8)
+    names = [f"days/p{number}" for number in range(PAGES)]
+    toc = "format: jb-book\nroot: index\nchapters:\n" + "".join(f"  - file: {name}\n" for name in names)
+    tiny.write({"_toc.yml": toc, "days/one.md": None})
+    for name in names:
+        tiny.cells(f"import time\ntime.sleep(0.3)\nprint('{name}', 'said')", name=f"{name}.md")
+    store, command = Store(tiny.root), [sys.executable, "-m", "coursebook", "build", "--root", str(tiny.root)]
+    stored: set[str] = set()
+    for _ in range(KILLS):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(chance.uniform(0.5, 6.0))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        now = set(store.docnames())
+        assert stored <= now, "finished pages stay"
+        for name in now:
+            page = store.read(name)  # raises for a file that isn't whole
+            assert page is not None
+            assert page.is_intact
+            nbformat.validate(nbformat.read(store.path(name), as_version=4))
+        stored = now
+        if len(stored) == PAGES:  # begin again, so that there is something to kill
+            tiny.write({f"outputs/{name}.ipynb": None for name in stored})
+            stored = set()
+    built = tiny.build()
+    assert built.code == 0, built.err
+    assert f"{PAGES - len(stored)} of them executed" in built.out, "the next build does only the rest"
+    assert "said" in tiny.html("days/p0")
+
+
+def test_a_full_disk(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tiny.cells("print(1)").build().code == 0
+    path = tiny.root / "outputs/days/one.ipynb"
+    before, site = path.read_bytes(), tiny.site()
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    built = tiny.cells("print(2)").build()
+    assert built.code == 1
+    assert "No space left on device" in built.err
+    assert "Traceback" not in built.err
+    assert path.read_bytes() == before
+    assert tiny.site() == site
+    monkeypatch.undo()
+    assert tiny.build().code == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes anywhere")
+def test_read_only_outputs(tiny: Tiny) -> None:
+    assert tiny.cells("print(1)").build().code == 0
+    folder = tiny.root / "outputs/days"
+    folder.chmod(0o500)
+    try:
+        built = tiny.cells("print(2)").build()
+        assert built.code == 1
+        assert "Permission denied" in built.err
+        assert "Traceback" not in built.err
+    finally:
+        folder.chmod(0o700)
+
+
+def test_hostile_outputs(tiny: Tiny) -> None:
+    hostile = (
+        "import os\n"
+        "print('<script>alert(1)</script>', '\\x1b[31mred\\x1b[0m \\x1b]0;title\\x07', chr(0), 'x' * 100_000)\n"
+        "os.write(1, b'\\xff\\xfe not UTF-8');"
+    )
+    built = tiny.cells(hostile).build()
+    assert built.code == 0, built.err
+    html = tiny.html()
+    assert "<script>alert(1)" not in html
+    assert "&lt;script&gt;alert(1)" in html
+    assert Store(tiny.root).read("days/one") is not None
+    failing = tiny.cells("raise ValueError('\\x1b]0;title\\x07 [bold]<b>' + chr(0))").build()
+    assert failing.code == 1
+    assert "raised ValueError:  [bold]<b>" in failing.err or "[bold]<b>" in failing.err
+    assert not set("\x1b\x07\0") & set(failing.err), "nothing that a terminal obeys"
