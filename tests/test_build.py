@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import HEAD, Tiny
+from conftest import CONFIG, HEAD, Tiny
 from coursebook.cli import main
 
 pytestmark = pytest.mark.kernel
@@ -29,8 +29,7 @@ def test_outputs_are_shown_and_not_made_again(tiny: Tiny) -> None:
     assert "42" in re.sub(r"<[^>]+>", "", tiny.html())
     second = tiny.build()
     assert second.code == 0
-    assert "executing" not in second.out
-    assert "0 of them executed" in second.out
+    assert second.out.startswith(f"nothing has changed: 2 pages, {tiny.root}")
     prose = (tiny.root / "days/one.md").read_text() + "\nMore prose.\n"
     assert "executing" not in tiny.write({"days/one.md": prose}).build().out
     assert "More prose." in tiny.html()
@@ -180,7 +179,7 @@ def test_jupyter_books_execution_options_are_kept(tiny: Tiny, execute: str, exec
     for expected in executed:
         built = tiny.build()
         assert built.code == 0, built.err
-        assert f"{expected} of them executed" in built.out
+        assert (f"{expected} of them executed" in built.out) or (expected == 0 and "nothing has changed" in built.out)
         assert ("six by seven" in tiny.html()) == (executed[0] == 1)
 
 
@@ -292,3 +291,56 @@ def test_help_says_what_matters(capfd: pytest.CaptureFixture[str]) -> None:
     said = capfd.readouterr().out
     for word in ("--root", "--force", "--lenient", "--verbose", "examples:", "exit codes:"):
         assert word in said
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"days/one.md": "# Day one\n\nText with $x^3$.\n"}, id="page"),
+        pytest.param({"_config.yml": CONFIG + "# more\n"}, id="configuration"),
+        pytest.param({"assets/picture.txt": "new"}, id="a new file"),
+        pytest.param({"_build/html/days/one.html": "gone wrong"}, id="the site"),
+        pytest.param({"_build/html/index.html": None}, id="a page of the site is gone"),
+        pytest.param({"outputs/days/more.ipynb": "{}"}, id="outputs"),
+    ],
+)
+def test_whatever_changes_is_built_again(tiny: Tiny, change: dict[str, str | bytes | None]) -> None:
+    assert tiny.build().code == 0
+    assert "nothing has changed" in tiny.build().out
+    built = tiny.write(change).build()
+    assert built.code == 0, built.err
+    assert "nothing has changed" not in built.out
+    assert "Text with" in tiny.html()
+    assert "Welcome" in tiny.html("index")
+    assert "nothing has changed" in tiny.build().out
+
+
+def test_a_failed_or_lenient_build_is_not_remembered(tiny: Tiny) -> None:
+    assert tiny.build().code == 0
+    tiny.write({"days/one.md": "# Day one\n\n```{unheard-of}\n```\n"})
+    for arguments in ([], ["--lenient"], ["--lenient"], []):
+        assert "nothing has changed" not in tiny.build(*arguments).out
+
+
+def test_outputs_that_become_due_are_not_overlooked(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = (
+        (tiny.root / "_config.yml")
+        .read_text()
+        .replace("heading_anchors: 3", "heading_anchors: 3, coursebook_max_age: 30")
+    )
+    assert tiny.cells("1").write({"_config.yml": config}).build().code == 0
+    assert "nothing has changed" in tiny.build().out
+    later = time.time() + 31 * 86400
+    monkeypatch.setattr("time.time", lambda: later)
+    assert "nothing has changed" not in tiny.build().out
+
+
+def test_nothing_to_do_takes_no_sphinx(tiny: Tiny) -> None:
+    assert tiny.build().code == 0
+    probe = (
+        "import sys; from coursebook.cli import main; "
+        f"code = main(['build', '--root', {str(tiny.root)!r}]); "
+        "print(code, 'sphinx' in sys.modules, 'nbclient' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert told.stdout.splitlines()[-1] == "0 False False"

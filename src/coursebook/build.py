@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ from .course import Course
 from .errors import CourseError, CourseErrors
 from .execute.local import Event, PageDone, execute, slots_for
 from .plan import Decision, Environment, plan
-from .render import SITE, Problem, render
+from .render import Problem, render
+from .snapshot import SITE, Snapshot
 from .store import Store
 
 
@@ -43,19 +45,31 @@ class How:
     cold: bool = False
 
 
-def build(root: Path, reporter: Reporter, how: How = How(), *, lenient: bool = False) -> Result:
-    """Build the course at `root`.
+def build(root: Path, reporter: Reporter, how: How, snapshot: Snapshot, *, lenient: bool = False) -> Result:
+    """Build the course at `root`; `snapshot` was made of it before, and is saved when all is well.
 
     Raises CourseErrors; outputs of pages that did execute are kept, and the earlier site stays as it is.
     """
+    snapshot.forget()
     course = Course.load(root)
     done, errors = bring_up_to_date(course, reporter, how)
     if errors:
         raise CourseErrors("some pages could not be executed", errors)
     reporter.rendering(len(course.pages))
     warnings = render(course, lenient=lenient, log=reporter.log)
+    if not warnings and course.mode != "force":
+        snapshot.save(len(course.pages), _due(course))
     home = course.root / SITE / "index.html"
     return Result(home, len(course.pages), done, warnings)
+
+
+def _due(course: Course) -> float | None:
+    """When the oldest outputs become too old, in seconds since 1970."""
+    if course.max_age is None:
+        return None
+    decisions = plan(course, Store(course.root), Environment())
+    made = [datetime.datetime.fromisoformat(d.stored.provenance.executed) for d in decisions if d.stored]
+    return (min(made) + course.max_age).timestamp() if made else None
 
 
 def bring_up_to_date(

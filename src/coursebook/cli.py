@@ -118,12 +118,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(arguments: argparse.Namespace, out: Console) -> int:
-    # Imported here, so that --help and usage errors don't wait for Sphinx and Jupyter.
-    from .build import build
+    from .snapshot import SITE, Snapshot
 
     started = time.perf_counter()
+    snapshot = Snapshot(arguments.root)
+    if not arguments.force and (pages := snapshot.matches()):
+        out.print(
+            f"nothing has changed: {_count(range(pages), 'page')}, {escape(str(snapshot.root / SITE / 'index.html'))}"
+        )
+        return 0
+
+    # Imported here, so that --help, usage errors and a course that hasn't changed don't wait for Sphinx and Jupyter.
+    from .build import build
+
     with _Reporter(out, verbose=arguments.verbose) as reporter:
-        result = build(arguments.root, reporter, _how(arguments), lenient=arguments.lenient)
+        result = build(arguments.root, reporter, _how(arguments), snapshot, lenient=arguments.lenient)
     for warning in result.warnings:
         out.print(f"[yellow]warning[/] {escape(str(warning))}")
     seconds = time.perf_counter() - started

@@ -20,11 +20,10 @@ from . import __version__
 from .course import CONFIG, TOC, Course
 from .errors import CourseError, CourseErrors, plain
 from .page import Page
+from .snapshot import SITE, STAGE
 
 BUILD = "_build"
-SITE = f"{BUILD}/html"
 CACHE = f"{BUILD}/.jupyter_cache"
-STAGE = f"{BUILD}/.coursebook"
 
 _MESSAGE = re.compile(r"^(?P<place>.*?)(?::(?P<line>\d+))?: (?P<level>WARNING|ERROR|SEVERE|CRITICAL): (?P<text>.*)$")
 _BARE = re.compile(r"^(?P<level>WARNING|ERROR|SEVERE|CRITICAL): (?P<text>.*)$")

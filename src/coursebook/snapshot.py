@@ -1,0 +1,84 @@
+"""What the course, its environment and its site looked like when they last fitted together.
+
+Nothing changed, nothing to do. Compared by name, size and time of change, as `make` does, without reading a page or
+importing Sphinx. Whatever differs, be it a file that has nothing to do with the site, leads to the ordinary build, which
+looks at contents.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sysconfig
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+SITE, STAGE, OUTPUTS = "_build/html", "_build/.coursebook", "outputs"
+_LEFT_OUT = {"_build", "node_modules", "__pycache__", OUTPUTS}
+
+
+class Snapshot:
+    """Of the course at `root`; made before a build looks at anything, saved when it has succeeded."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self._file = self.root / STAGE / "snapshot.json"
+        self._sources = _digest([*_tree(self.root), *_tree(Path(__file__).parent), *_distributions()])
+
+    def matches(self) -> int | None:
+        """The number of pages of the site if nothing has changed since it was built, else None."""
+        try:
+            saved = json.loads(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        if saved.get("sources") != self._sources or time.time() > (saved.get("due") or float("inf")):
+            return None
+        return int(saved["pages"]) if saved.get("results") == self._results() else None
+
+    def save(self, pages: int, due: float | None) -> None:
+        """Remember that all fits together; `due` is the time (seconds since 1970) from which outputs are too old."""
+        content = {"sources": self._sources, "results": self._results(), "pages": pages, "due": due}
+        passing = self._file.with_suffix(".new")
+        passing.write_text(json.dumps(content), encoding="utf-8")
+        passing.replace(self._file)
+
+    def forget(self) -> None:
+        self._file.unlink(missing_ok=True)
+
+    def _results(self) -> str:
+        """The stored outputs and the site, which a build writes itself."""
+        return _digest([*_tree(self.root / OUTPUTS), *_tree(self.root / SITE)])
+
+
+def _tree(folder: Path) -> Iterator[str]:
+    """A line for each file below `folder`, in the same order each time, without what is hidden, cached or installed."""
+    stack = [str(folder)]
+    while stack:
+        try:
+            entries = sorted(os.scandir(stack.pop()), key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if any(entry.name == "pyvenv.cfg" for entry in entries):
+            continue
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name in _LEFT_OUT:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                stack.append(entry.path)
+            elif entry.is_dir():
+                yield f"{entry.path} leads elsewhere: {time.time_ns()}"  # not followed, so never known to be the same
+            else:
+                found = entry.stat(follow_symlinks=entry.is_file())
+                yield f"{entry.path} {found.st_size} {found.st_mtime_ns}"
+
+
+def _distributions() -> Iterator[str]:
+    """What is installed: the names of the distributions' folders carry their versions."""
+    for place in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+        yield from sorted(entry.name for entry in os.scandir(place) if entry.name.endswith((".dist-info", ".egg-link")))
+
+
+def _digest(rows: list[str]) -> str:
+    return hashlib.sha256("\n".join(rows).encode("utf-8", "surrogateescape")).hexdigest()
