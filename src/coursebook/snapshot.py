@@ -1,8 +1,8 @@
 """What the course, its environment and its site looked like when they last fitted together.
 
 Nothing changed, nothing to do. Compared by name, size and time of change, as `make` does, without reading a page or
-importing Sphinx. Whatever differs, be it a file that has nothing to do with the site, leads to the ordinary build, which
-looks at contents.
+importing Sphinx. Whatever differs, be it a file that has nothing to do with the site, leads to the ordinary build,
+which looks at contents.
 """
 
 from __future__ import annotations
