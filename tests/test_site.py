@@ -167,3 +167,7 @@ def test_weights(site: Path) -> None:
     assert styles < 650
     assert "fontawesome.js" not in html
     assert "searchindex.js" not in html
+    assert "tex-chtml.js" in html
+    home = (site / "index.html").read_text()
+    assert "tex-chtml.js" not in home, "no mathematics, no MathJax"
+    assert "MathJax" not in home

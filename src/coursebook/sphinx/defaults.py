@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
 from ..store import FOLDER
+
+# What MathJax looks for: Sphinx's mathematics, and notebooks' outputs in LaTeX.
+_MATH = re.compile(r'class="[^"]*\b(?:math|tex2jax_process|mathjax_process|output_area|text_latex)\b')
 
 
 def _configure(app: Sphinx, config: Config) -> None:
@@ -20,17 +24,20 @@ def _configure(app: Sphinx, config: Config) -> None:
 
 
 def _tidy_scripts(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
-    """Each script once, and live code's only where live code is on.
+    """Each script once, live code's only where live code is on, and MathJax (1.2 MB) only where there is mathematics.
 
     Sphinx 7.4 lists scripts that an extension adds after the builder's start twice, which makes `const THEBE_JS_URL` an
-    error on every page; and sphinx-thebe adds its files also when no button can start them.
+    error on every page; sphinx-thebe adds its files also when no button can start them; and MathJax comes to every page
+    once one has mathematics.
     """
+    has_math = bool(_MATH.search(context.get("body") or ""))
     has_thebe = bool(app.config.html_theme_options.get("launch_buttons", {}).get("thebe"))
     scripts, seen = [], set()
     for script in context.get("script_files", []):
         name, body = _name(script), getattr(script, "attributes", {}).get("body") or ""
         is_thebe = "sphinx-thebe" in name or "THEBE_JS_URL" in body
-        if (name, body) not in seen and (has_thebe or not is_thebe):
+        is_math = name.endswith(str(app.config.mathjax_path)) or body.startswith("window.MathJax")
+        if (name, body) not in seen and (has_thebe or not is_thebe) and (has_math or not is_math):
             seen.add((name, body))
             scripts.append(script)
     context["script_files"] = scripts
