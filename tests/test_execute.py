@@ -157,6 +157,20 @@ def test_the_server_ends_with_its_socket(tmp_path: Path) -> None:
     assert server._process.returncode is not None
 
 
+def test_a_kernel_that_does_not_start_hurts_no_other_page(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = {"argv": [sys.executable, "-c", "raise SystemExit(1)"], "display_name": "Broken", "language": "python"}
+    tiny.write({"jupyter/kernels/broken/kernel.json": json.dumps(spec)})
+    monkeypatch.setenv("JUPYTER_PATH", str(tiny.root / "jupyter"))
+    two_pages(tiny, ["1"], ["print('fine')"])
+    page = (tiny.root / "days/one.md").read_text()
+    tiny.write({"days/one.md": page.replace("name: python3,", "name: broken,")})
+    code, _, err = execute(tiny)
+    assert code == 1
+    assert "error days/one.md: the kernel 'broken' could not be started: " in err
+    assert "Traceback" not in err
+    assert outputs(tiny, "labs/two")[0][0]["text"] == "fine\n"
+
+
 @pytest.mark.parametrize("jobs", ["0", "-1", "many"])
 def test_jobs_is_a_number_above_0(jobs: str) -> None:
     with pytest.raises(SystemExit) as stop:

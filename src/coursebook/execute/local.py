@@ -200,9 +200,14 @@ async def _execute_page(run: _Run, page: Page) -> PageDone:
             in_temp = bool(course.execution("run_in_temp", False))
             folder = Path(sockets) if in_temp else course.root / page.path.parent
             with warm(client.kernel, run.server):
-                await _start(client, folder, run.environment)
-            if language(page) == "python":
-                await _observe(client, course.root)
+                try:
+                    await _start(client, folder, run.environment)
+                    if language(page) == "python":
+                        await _observe(client, course.root)
+                except (RuntimeError, TimeoutError) as error:  # as jupyter_client says that a kernel is dead or silent
+                    _raise_if_cancelled()
+                    name = notebook.metadata.get("kernelspec", {}).get("name", "python3")
+                    raise CourseError(page.path, None, f"the kernel {name!r} could not be started: {error}") from None
             for index, cell in _code_cells(page, notebook):
                 run.tell(CellStarted(page, cell))
                 cell_started = time.perf_counter()
@@ -215,7 +220,11 @@ async def _execute_page(run: _Run, page: Page) -> PageDone:
                         raise TooMuchOutput(page.path, cell, page.options.max_output)
                     cell_seconds.append(round(time.perf_counter() - cell_started, 3))
             client.set_widgets_metadata()
-            seen = await _observed(client)
+            try:
+                seen = await _observed(client)
+            except (RuntimeError, TimeoutError):
+                _raise_if_cancelled()
+                raise KernelDied(page.path, cell) from None
         except CellExecutionError as error:
             # nbclient's own text repeats the source; the kernel's traceback stands among the cell's outputs.
             said = [out for out in notebook.cells[index].outputs if out.output_type == "error"]
