@@ -141,7 +141,7 @@ def test_a_module_that_cannot_be_imported_ahead_is_the_pages_business(tiny: Tiny
 @needs_fork
 def test_the_server_ends_with_its_socket(tmp_path: Path) -> None:
     async def fork() -> tuple[ForkServer, int]:
-        server = ForkServer(["json"], _kernel_environment(1))
+        server = ForkServer(["json"], _kernel_environment(tmp_path, 1))
         kernel = await server.fork(["-f", str(tmp_path / "kernel.json"), "--quiet"], str(tmp_path), dict(os.environ))
         await asyncio.sleep(0.5)
         assert kernel.poll() is None

@@ -252,7 +252,7 @@ def test_finished_pages_survive_a_failure(course: Tiny) -> None:
     assert course.build().code == 1
     assert stored(course).read_bytes() != good
     states = {row["page"]: row["state"] for row in json.loads(run(course, "status", "--json").out)}
-    assert states == {"days/one": "current", "labs/two": "missing"}
+    assert states == {"days/one": "current", "labs/two": "failed"}
 
 
 @pytest.mark.parametrize(

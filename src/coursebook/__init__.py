@@ -17,8 +17,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
     from .sphinx.assets import setup_assets
     from .sphinx.claims import setup_claims
     from .sphinx.defaults import setup_defaults
+    from .sphinx.freshness import setup_freshness
     from .sphinx.mathematics import setup_mathematics
     from .sphinx.notfound import setup_notfound
+    from .sphinx.notice import setup_notice
     from .sphinx.outputs import setup_outputs
 
     setup_defaults(app)
@@ -28,4 +30,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     setup_mathematics(app)
     setup_notfound(app)
     setup_outputs(app)
+    setup_notice(app)
+    setup_freshness(app)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}

@@ -10,8 +10,11 @@ from typing import Protocol
 
 from .course import Course
 from .errors import CourseError, CourseErrors
-from .execute.local import Event, PageDone, execute, slots_for
-from .plan import Decision, Environment, plan
+from .execute.events import Event, PageDone, PageFailed
+from .failures import Failure, Failures
+from .fingerprint import code_digest
+from .plan import Decision, Device, Environment, Wish, plan
+from .process import RenderingProcess
 from .render import Problem, render
 from .snapshot import SITE, Snapshot
 from .store import Store
@@ -21,6 +24,7 @@ class Reporter(Protocol):
     """Hears how a build goes on."""
 
     def to_execute(self, pages: Sequence[tuple[str, int, float | None]], slots: int) -> None: ...
+    def waits(self, docname: str, reason: str) -> None: ...
     def tell(self, event: Event) -> None: ...
     def rendering(self, pages: int) -> None: ...
     def log(self, line: str) -> None: ...
@@ -38,36 +42,47 @@ class Result:
 
 @dataclass(frozen=True)
 class How:
-    """How to execute: every page (`force`), `jobs` at a time (None: the number of cores), each kernel anew (`cold`)."""
+    """How to execute: every page (`force`), `jobs` at a time (None: the number of cores), each kernel anew (`cold`), on
+    which `device`, and GPU pages without outputs on a CPU (`provisional`)."""
 
     force: bool = False
     jobs: int | None = None
     cold: bool = False
+    device: Device = "auto"
+    provisional: bool = False
 
 
-def build(root: Path, reporter: Reporter, how: How, snapshot: Snapshot, *, lenient: bool = False) -> Result:
-    """Build the course at `root`; `snapshot` was made of it before, and is saved when all is well.
+def build(
+    root: Path, reporter: Reporter, how: How, snapshot: Snapshot, process: RenderingProcess, *, lenient: bool = False
+) -> Result:
+    """Build the course at `root`, the site in `process`; `snapshot` was made before, and is saved when all is well.
 
-    Raises CourseErrors; outputs of pages that did execute are kept, and the earlier site stays as it is.
+    A page that fails keeps its last good outputs on the site, with a notice, and doesn't hold back the others. Raises
+    CourseErrors after that, or when the site can't be rendered: then the earlier site stays as it is.
     """
     snapshot.forget()
     course = Course.load(root)
     done, errors = bring_up_to_date(course, reporter, how)
-    if errors:
-        raise CourseErrors("some pages could not be executed", errors)
+    if any(error.path not in {page.path for page in course.pages} for error in errors):
+        # A stored file that can't be read: what the site shows of it is all there is.
+        raise CourseErrors("the course has errors", errors)
     reporter.rendering(len(course.pages))
-    warnings = render(course, lenient=lenient, log=reporter.log)
-    if not warnings and course.mode != "force":
-        snapshot.save(len(course.pages), _due(course))
-    home = course.root / SITE / "index.html"
-    return Result(home, len(course.pages), done, warnings)
+    decisions = plan(course, Store(course.root), Environment(device=how.device))
+    try:
+        warnings = render(process, course, decisions, lenient=lenient, log=reporter.log)
+    except CourseErrors as group:
+        errors += [error for error in group.exceptions if isinstance(error, CourseError)]
+    if errors:
+        raise CourseErrors("the course has errors", errors)
+    if not warnings and course.mode != "force" and all(decision.state == "current" for decision in decisions):
+        snapshot.save(len(course.pages), _due(course, decisions))
+    return Result(course.root / SITE / "index.html", len(course.pages), done, warnings)
 
 
-def _due(course: Course) -> float | None:
+def _due(course: Course, decisions: Sequence[Decision]) -> float | None:
     """When the oldest outputs become too old, in seconds since 1970."""
     if course.max_age is None:
         return None
-    decisions = plan(course, Store(course.root), Environment())
     made = [datetime.datetime.fromisoformat(d.stored.provenance.executed) for d in decisions if d.stored]
     return (min(made) + course.max_age).timestamp() if made else None
 
@@ -77,10 +92,15 @@ def bring_up_to_date(
 ) -> tuple[int, list[CourseError]]:
     """Execute the pages of `course` that are not current (of `docnames`, if given) and store their outputs.
 
-    Each page is stored when it has executed. Returns how many were, and what failed.
+    Each page is stored when it has executed. Returns how many were, and what failed. Raises CourseError at once when a
+    GPU is asked for and there is none.
     """
-    store = Store(course.root)
-    decisions = plan(course, store, Environment(), force=how.force or course.mode == "force")
+    store, failures = Store(course.root), Failures(course.root)
+    environment = Environment(device=how.device)
+    if how.device == "gpu":
+        _ = environment.gpus
+    wish = Wish(force=how.force or course.mode == "force", provisional=how.provisional)
+    decisions = plan(course, store, environment, wish)
     if docnames is not None:
         decisions = [decision for decision in decisions if decision.page.docname in docnames]
     errors = [
@@ -90,22 +110,33 @@ def bring_up_to_date(
     ]
     for decision in decisions:
         _follow_a_move(store, decision)
+        if decision.waits:
+            reporter.waits(decision.page.docname, str(decision))
     # The longest first: what is short fills the end.
     wanted = sorted((d for d in decisions if d.executes), key=lambda d: -(d.seconds or 0.0))
-    slots = slots_for(len(wanted), how.jobs)
-    reporter.to_execute([(d.page.docname, len(d.page.cells), d.seconds) for d in wanted], slots)
     done = 0
 
     def tell(event: Event) -> None:
         nonlocal done
-        if isinstance(event, PageDone):
-            store.write(event.page.docname, event.notebook, event.provenance)
-            done += 1
+        match event:
+            case PageDone(page, notebook, provenance):
+                store.write(page.docname, notebook, provenance)
+                failures.note(page.docname, None)
+                done += 1
+            case PageFailed(page, error, _):
+                now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+                failures.note(page.docname, Failure(code_digest(page), str(error).partition("\n")[0], now))
         reporter.tell(event)
 
     if wanted:
-        peaks = {d.page.docname: d.stored.provenance.peak_memory for d in wanted if d.stored}
+        # Imported here: what is current needs no kernel, and the machinery for one takes a while to import.
+        from .execute.local import Slots, execute
+
         pages = [decision.page for decision in wanted]
+        gpus = environment.gpus if any(page.options.device == "gpu" for page in pages) else ()
+        slots = Slots.here(pages, how.jobs, gpus)
+        reporter.to_execute([(d.page.docname, len(d.page.cells), d.seconds) for d in wanted], len(slots))
+        peaks = {d.page.docname: d.stored.provenance.peak_memory for d in wanted if d.stored}
         errors += execute(course, pages, tell, slots=slots, cold=how.cold, memory=peaks)
     return done, errors
 

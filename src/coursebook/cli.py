@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,10 @@ from .errors import CourseError, CourseErrors
 if TYPE_CHECKING:
     from .build import How
     from .course import Course
-    from .execute.local import Event
+    from .execute.events import Event
+    from .snapshot import Snapshot
 
-COLORS = {"current": "green", "stale": "yellow", "due": "yellow", "missing": "yellow"}
+COLORS = {"current": "green", "failed": "red", "altered": "red", "unreadable": "red"}
 EXAMPLES = """\
 examples:
   coursebook build                 execute what has changed, then build _build/html
@@ -31,8 +33,8 @@ examples:
   coursebook build --root ../ml    another course
   coursebook status                which pages are current, and why the others aren't
 
-exit codes: 0 the site is built, 1 the course has errors (each is named with its file and line;
-the earlier site stays), 2 the command line can't be read, 130 interrupted.
+exit codes: 0 the site is built, 1 the course has errors (each is named with its file and line),
+2 the command line can't be read, 130 interrupted.
 """
 
 
@@ -76,7 +78,8 @@ def _parser() -> argparse.ArgumentParser:
         "build",
         help="execute what has changed and build the site",
         description="Execute the pages whose code has changed, then build the site with Jupyter Book below "
-        "_build/html. A failing cell or a warning fails the build and leaves the earlier site as it is.",
+        "_build/html. A page with a failing cell keeps its last good outputs, with a notice on the page, and fails the "
+        "build; an error or a warning of Sphinx leaves the earlier site as it is.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -118,21 +121,27 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(arguments: argparse.Namespace, out: Console) -> int:
-    from .snapshot import SITE, Snapshot
+    from .lock import exclusive
+    from .process import RenderingProcess
+    from .snapshot import Snapshot
 
     started = time.perf_counter()
     snapshot = Snapshot(arguments.root)
-    if not arguments.force and (pages := snapshot.matches()):
-        out.print(
-            f"nothing has changed: {_count(range(pages), 'page')}, {escape(str(snapshot.root / SITE / 'index.html'))}"
-        )
+    if not arguments.force and _is_unchanged(snapshot, out):
         return 0
 
-    # Imported here, so that --help, usage errors and a course that hasn't changed don't wait for Sphinx and Jupyter.
-    from .build import build
+    _require_course(arguments.root)
+    with exclusive(arguments.root, out.print) as waited:
+        if waited:
+            snapshot = Snapshot(arguments.root)
+            if not arguments.force and _is_unchanged(snapshot, out):
+                return 0
+        with RenderingProcess(arguments.root) as process, _Reporter(out, verbose=arguments.verbose) as reporter:
+            # Imported here, so that --help, usage errors and a course that hasn't changed don't wait for Jupyter.
+            from .build import build
 
-    with _Reporter(out, verbose=arguments.verbose) as reporter:
-        result = build(arguments.root, reporter, _how(arguments), snapshot, lenient=arguments.lenient)
+            how = _how(arguments)
+            result = build(arguments.root, reporter, how, snapshot, process, lenient=arguments.lenient)
     for warning in result.warnings:
         out.print(f"[yellow]warning[/] {escape(str(warning))}")
     seconds = time.perf_counter() - started
@@ -144,10 +153,40 @@ def _build(arguments: argparse.Namespace, out: Console) -> int:
     return 0
 
 
+def _is_unchanged(snapshot: Snapshot, out: Console) -> bool:
+    from .snapshot import SITE
+
+    pages = snapshot.matches()
+    if pages:
+        site = snapshot.root / SITE / "index.html"
+        out.print(f"nothing has changed: {_count(range(pages), 'page')}, {escape(str(site))}")
+    return bool(pages)
+
+
+def _require_course(root: Path) -> None:
+    """Nothing is made in a folder that isn't a course."""
+    if not (root / "_config.yml").is_file() or not (root / "_toc.yml").is_file():
+        from .course import Course
+
+        Course.load(root)  # says what is missing
+
+
 def _add_execution_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="execute pages even where nothing has changed")
     parser.add_argument("--jobs", type=_positive, metavar="N", help="pages executed at a time (default: the cores)")
     parser.add_argument("--cold", action="store_true", help="start every kernel anew instead of forking warm ones")
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "gpu"),
+        default="auto",
+        help="what pages with `device: gpu` may use: the GPUs here (auto), none (cpu: their outputs are kept), "
+        "or fail at once unless there is one (gpu)",
+    )
+    parser.add_argument(
+        "--provisional",
+        action="store_true",
+        help="without a GPU, execute the pages that ask for one and have no outputs from one on the CPU",
+    )
 
 
 def _positive(text: str) -> int:
@@ -160,17 +199,25 @@ def _positive(text: str) -> int:
 def _how(arguments: argparse.Namespace) -> How:
     from .build import How
 
-    return How(force=arguments.force, jobs=arguments.jobs, cold=arguments.cold)
+    return How(
+        force=arguments.force,
+        jobs=arguments.jobs,
+        cold=arguments.cold,
+        device=arguments.device,
+        provisional=arguments.provisional,
+    )
 
 
 def _execute(arguments: argparse.Namespace, out: Console) -> int:
     from .build import bring_up_to_date
     from .course import Course
+    from .lock import exclusive
 
-    course = Course.load(arguments.root)
-    docnames = _docnames(arguments.pages, course)
     started = time.perf_counter()
-    with _Reporter(out, verbose=False) as reporter:
+    _require_course(arguments.root)
+    with exclusive(arguments.root, out.print), _Reporter(out, verbose=False) as reporter:
+        course = Course.load(arguments.root)
+        docnames = _docnames(arguments.pages, course)
         done, errors = bring_up_to_date(course, reporter, _how(arguments), docnames)
     if errors:
         raise CourseErrors("some pages could not be executed", errors)
@@ -203,8 +250,10 @@ def _status(arguments: argparse.Namespace, out: Console) -> int:
                 "state": decision.state,
                 "reasons": list(decision.reasons),
                 "executes": decision.executes,
+                "waits": decision.waits,
                 "seconds": decision.seconds,
-                "executed": decision.stored.provenance.executed if decision.stored else None,
+                "wants": decision.page.options.device,
+                "provenance": asdict(decision.stored.provenance) if decision.stored else None,
             }
             for decision in decisions
         ]
@@ -212,11 +261,10 @@ def _status(arguments: argparse.Namespace, out: Console) -> int:
     else:
         width = max((len(decision.page.docname) for decision in decisions), default=0)
         for decision in decisions:
-            color = {"current": "green", "stale": "yellow", "due": "yellow", "missing": "yellow"}.get(
-                decision.state, "red"
-            )
+            color = COLORS.get(decision.state, "yellow")
             took = f"{decision.seconds:.1f} s" if decision.seconds is not None else "-"
             reasons = f": {'; '.join(decision.reasons)}" if decision.reasons else ""
+            reasons += " (waits for a GPU)" if decision.waits else ""
             out.print(
                 f"{escape(decision.page.docname):<{width}}  {took:>8}  [{color}]{decision.state}[/]{escape(reasons)}"
             )
@@ -226,20 +274,25 @@ def _status(arguments: argparse.Namespace, out: Console) -> int:
             f"{_count(decisions, 'page')} with code; a build executes {len(wanted)}"
             + (f", which took {known:.0f} s last time" if known else "")
         )
+        if waiting := [decision for decision in decisions if decision.waits]:
+            out.print(f"{_count(waiting, 'page')} must wait for a GPU, and there is none here")
     return int(arguments.check and any(decision.state != "current" for decision in decisions))
 
 
 def _clean(arguments: argparse.Namespace, out: Console) -> int:
     from .course import Course
+    from .lock import exclusive
     from .store import Store
 
-    course = Course.load(arguments.root)
-    store = Store(course.root)
-    pages = {page.docname for page in course.executed_pages()}
-    orphans = [docname for docname in store.docnames() if docname not in pages]
-    for docname in orphans:
-        store.remove(docname)
-        out.print(f"removed {escape(store.path(docname).relative_to(course.root).as_posix())}")
+    _require_course(arguments.root)
+    with exclusive(arguments.root, out.print):
+        course = Course.load(arguments.root)
+        store = Store(course.root)
+        pages = {page.docname for page in course.executed_pages()}
+        orphans = [docname for docname in store.docnames() if docname not in pages]
+        for docname in orphans:
+            store.remove(docname)
+            out.print(f"removed {escape(store.path(docname).relative_to(course.root).as_posix())}")
     if not orphans:
         out.print("nothing to remove: every stored output belongs to a page")
     return 0
@@ -288,8 +341,16 @@ class _Reporter:
         self._knows_all = len(self._last) == len(pages)
         self._progress.reset(self._task, total=sum(cells for _, cells, _ in pages))
 
+    def waits(self, docname: str, reason: str) -> None:
+        """Hear of a page that should be executed and can't be, for want of a GPU."""
+        self._out.print(
+            f"[yellow]kept[/] {escape(docname)}: {escape(reason)}; it asks for a GPU, and there is none "
+            "(--provisional executes pages without outputs on the CPU)"
+        )
+
     def tell(self, event: Event) -> None:
-        from .execute.local import CellStarted, PageDone, PageFailed, PageStarted
+        from .execute.events import CellStarted, PageDone, PageFailed, PageStarted
+        from .plan import NEVER_TOUCHED
 
         match event:
             case PageStarted(page):
@@ -305,6 +366,8 @@ class _Reporter:
                 self._end(page.docname)
                 cells = _count(page.cells, "cell")
                 self._out.print(f"{self._place} {page.docname}: {cells} in {provenance.seconds:.1f} s")
+                if provenance.offered:
+                    self._out.print(f"[yellow]warning[/] {escape(page.path.as_posix())}: {NEVER_TOUCHED}")
             case PageFailed(page, _, seconds):
                 self._end(page.docname)
                 self._out.print(f"{self._place} {page.docname}: [red]failed[/] after {seconds:.1f} s")

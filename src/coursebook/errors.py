@@ -66,11 +66,12 @@ class CellFailed(CellError):
 
 
 class CellTimedOut(CellError):
-    """A cell that ran longer than its page allows."""
+    """A cell that ran longer than its page allows; `line_in_cell` is where it was interrupted (0: it did not stop)."""
 
-    def __init__(self, path: Path, cell: Cell, seconds: float) -> None:
+    def __init__(self, path: Path, cell: Cell, seconds: float, line_in_cell: int = 0) -> None:
         allowed = "a page's front matter may say `coursebook: {timeout: SECONDS}`"
-        super().__init__(path, cell, f"ran longer than the {seconds:g} s allowed ({allowed})")
+        line = cell.line + line_in_cell - 1 if cell.line and line_in_cell else None
+        super().__init__(path, cell, f"ran longer than the {seconds:g} s allowed ({allowed})", line)
 
 
 class KernelDied(CellError):

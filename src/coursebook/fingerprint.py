@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import json
 import re
@@ -95,11 +96,18 @@ def distributions_of(modules: Iterable[str]) -> dict[str, str]:
     wanted = set(modules) - set(sys.stdlib_module_names)
     if not wanted:
         return {}
-    providers = packages_distributions()
+    providers = _providers()
     names = {name for module in wanted for name in providers.get(module, [])}
     return {name: version(name) for name in sorted(names)}
 
 
+@functools.cache
+def _providers() -> Mapping[str, list[str]]:
+    """The distributions that provide each top-level module; it takes a look at every installed file, so it is kept."""
+    return packages_distributions()
+
+
+@functools.cache
 def installed_version(distribution: str) -> str | None:
     try:
         return version(distribution)

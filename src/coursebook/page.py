@@ -30,6 +30,9 @@ def _option(default: Any, check: Callable[[Any], bool], allowed: str, help: str)
 class Options:
     """What `coursebook: {...}` in a page's front matter may say."""
 
+    device: str = _option(
+        "cpu", lambda value: value in ("cpu", "gpu"), "`cpu` or `gpu`", "what the page is executed on; `gpu` is CUDA"
+    )
     timeout: float | None = _option(
         None,
         _positive,

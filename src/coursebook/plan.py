@@ -5,15 +5,19 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from .course import Course
+from .devices import gpus
 from .errors import CourseError
+from .failures import Failure, Failures
 from .fingerprint import cell_digests, changed_inputs, code_digest, installed_version, same_version
 from .page import Page
 from .store import Provenance, Store, StoredPage
 
-State = Literal["current", "stale", "missing", "altered", "due", "unreadable"]
+Device = Literal["auto", "cpu", "gpu"]
+State = Literal["current", "stale", "provisional", "missing", "altered", "due", "failed", "unreadable"]
 
 # How exactly a version must be the recorded one, for each distribution; the rest: `major`.
 EXACTNESS = {"torch": "minor", "torchvision": "minor"}
@@ -21,14 +25,38 @@ EXACTNESS = {"torch": "minor", "torchvision": "minor"}
 
 @dataclass(frozen=True)
 class Environment:
-    """Where a build would execute: how to look up the version of an installed distribution."""
+    """Where a build would execute: how to look up a distribution's version, and the GPUs to be had.
+
+    Both are asked for when they are needed. `device` is what the command line allows: `auto` (what is here), `cpu` (no
+    GPU, though there may be one) or `gpu` (there must be one).
+    """
 
     installed: Callable[[str], str | None] = installed_version
+    find_gpus: Callable[[], tuple[str, ...]] = gpus
+    device: Device = "auto"
+
+    @cached_property
+    def gpus(self) -> tuple[str, ...]:
+        """The GPUs that pages may use, as CUDA_VISIBLE_DEVICES names them. Raises CourseError where one must be."""
+        if self.device == "cpu":
+            return ()
+        found = self.find_gpus()
+        if self.device == "gpu" and not found:
+            raise CourseError(
+                "--device gpu",
+                None,
+                "no GPU here: `nvidia-smi -L` lists none, or CUDA_VISIBLE_DEVICES allows none; "
+                "nothing was executed (allowed: auto, cpu, and gpu where there is one)",
+            )
+        return found
 
 
 @dataclass(frozen=True)
 class Decision:
-    """About one page: its state, the reasons in words, whether a build executes it, and how long it took last time."""
+    """About one page: its state, the reasons in words, whether a build executes it, and how long it took last time.
+
+    `waits`: it would be executed, but wants a GPU and there is none.
+    """
 
     page: Page
     state: State
@@ -36,17 +64,32 @@ class Decision:
     executes: bool
     seconds: float | None
     stored: StoredPage | None
+    waits: bool = False
 
     def __str__(self) -> str:
         return self.state + (f": {'; '.join(self.reasons)}" if self.reasons else "")
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What a plan is made for: every page again (`force`); GPU pages without outputs on a CPU (`provisional`)."""
+
+    force: bool = False
+    provisional: bool = False
+
+
 def plan(
-    course: Course, store: Store, environment: Environment, *, now: datetime.datetime | None = None, force: bool = False
+    course: Course,
+    store: Store,
+    environment: Environment,
+    wish: Wish = Wish(),
+    *,
+    now: datetime.datetime | None = None,
 ) -> list[Decision]:
     """A decision about each page with code, in the order of the table of contents."""
     now = now or datetime.datetime.now(datetime.UTC)
     left_over = _left_over(course, store)
+    failures = Failures(course.root).read()
     decisions = []
     for page in course.executed_pages():
         try:
@@ -54,20 +97,26 @@ def plan(
         except CourseError as error:
             decisions.append(Decision(page, "unreadable", (error.problem,), False, None, None))
             continue
-        decisions.append(_decide(course, page, stored, environment, now, force))
+        state, reasons = _judge(course, page, stored, environment, now)
+        failure = failures.get(page.docname)
+        if failure and _counts(failure, page, stored):
+            state, reasons = "failed", [failure.said, *reasons]
+        wanted = wish.force or (state != "current" and not _is_in_vain(state, reasons))
+        can = not wanted or page.options.device == "cpu" or bool(environment.gpus)
+        if wanted and not can and wish.provisional:
+            # Outputs that come from a GPU are better than what a CPU would put in their place.
+            can = stored is None or (stored.provenance.device == "cpu" and (wish.force or state != "provisional"))
+        seconds = stored.provenance.seconds if stored else None
+        decisions.append(Decision(page, state, tuple(reasons), wanted and can, seconds, stored, wanted and not can))
     return decisions
 
 
-def _decide(
-    course: Course,
-    page: Page,
-    stored: StoredPage | None,
-    environment: Environment,
-    now: datetime.datetime,
-    force: bool,
-) -> Decision:
+def _judge(
+    course: Course, page: Page, stored: StoredPage | None, environment: Environment, now: datetime.datetime
+) -> tuple[State, list[str]]:
+    """The state of a page's stored outputs, and why."""
     if stored is None:
-        return Decision(page, "missing", ("never executed",), True, None, None)
+        return "missing", ["never executed"]
     provenance = stored.provenance
     reasons = [
         *_code_reasons(page, provenance),
@@ -78,10 +127,29 @@ def _decide(
     if not stored.is_intact:
         state = "altered"
         reasons.insert(0, "outputs altered since they were executed")
+    elif not reasons and page.options.device == "cpu" and provenance.device == "gpu":
+        state = "stale"
+        reasons.append("ran on gpu, wants cpu")
     elif not reasons and course.max_age and _age(provenance, now) > course.max_age:
         state = "due"
         reasons.append(f"executed {_age(provenance, now).days} days ago, at most {course.max_age.days} allowed")
-    return Decision(page, state, tuple(reasons), force or state != "current", provenance.seconds, stored)
+    if page.options.device == "gpu" and provenance.device != "gpu":
+        state = "provisional" if state == "current" else state
+        reasons.append(NEVER_TOUCHED if provenance.offered else "ran on cpu, wants gpu")
+    return state, reasons
+
+
+NEVER_TOUCHED = "asks for a GPU, and never touched the one it was given"
+
+
+def _counts(failure: Failure, page: Page, stored: StoredPage | None) -> bool:
+    """Whether a failure is of the code as it stands, and later than the outputs that there are."""
+    return failure.code == code_digest(page) and (stored is None or failure.executed >= stored.provenance.executed)
+
+
+def _is_in_vain(state: State, reasons: list[str]) -> bool:
+    """Whether an execution would change nothing: a page that doesn't use a GPU won't use it the next time."""
+    return state == "provisional" and reasons == [NEVER_TOUCHED]
 
 
 def _code_reasons(page: Page, provenance: Provenance) -> list[str]:

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import filecmp
 import hashlib
-import io
-import os
 import re
 import shutil
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sphinx.errors import SphinxError
+import nbformat
 
 from . import __version__
 from .course import CONFIG, TOC, Course
-from .errors import CourseError, CourseErrors, plain
+from .errors import CourseError, CourseErrors
 from .page import Page
+from .plan import Decision
+from .process import RenderingProcess
 from .snapshot import SITE, STAGE
-
-BUILD = "_build"
-CACHE = f"{BUILD}/.jupyter_cache"
-
-_MESSAGE = re.compile(r"^(?P<place>.*?)(?::(?P<line>\d+))?: (?P<level>WARNING|ERROR|SEVERE|CRITICAL): (?P<text>.*)$")
-_BARE = re.compile(r"^(?P<level>WARNING|ERROR|SEVERE|CRITICAL): (?P<text>.*)$")
 
 
 @dataclass(frozen=True)
@@ -41,8 +33,24 @@ class Problem:
         return f"{self.place}: {self.text}" if self.place else self.text
 
 
-def render(course: Course, *, lenient: bool = False, log: Callable[[str], None] | None = None) -> list[Problem]:
-    """Build the site of `course` below `_build/html` with Jupyter Book.
+@dataclass(frozen=True)
+class Order:
+    """What the rendering process is to do. The decisions are final: what they don't call current isn't executed, it is
+    shown as it is stored, with a notice."""
+
+    course: Course
+    decisions: Sequence[Decision]
+
+
+def render(
+    process: RenderingProcess,
+    course: Course,
+    decisions: Sequence[Decision],
+    *,
+    lenient: bool = False,
+    log: Callable[[str], None] | None = None,
+) -> list[Problem]:
+    """Have `process` build the site of `course` below `_build/html` with Jupyter Book.
 
     Returns the warnings that a lenient build passes over (an empty list otherwise). `log` gets Sphinx's own lines.
     Raises CourseErrors when the site can't be had without errors, or without warnings unless `lenient`; the earlier
@@ -58,12 +66,14 @@ def render(course: Course, *, lenient: bool = False, log: Callable[[str], None] 
         # Sphinx does not notice a changed table of contents in the sidebars of unchanged pages.
         shutil.rmtree(stage / "doctrees", ignore_errors=True)
         shutil.rmtree(stage / "html", ignore_errors=True)
-    problems = _jupyter_book(course, stage, log)
-    fatal = [p for p in problems if p.is_error or not lenient]
+    order = Order(course, [_without_notebook(decision) for decision in decisions])
+    told = [Problem(**problem) for problem in process.carry_out(order, log)]
+    problems = [problem for problem in told if not _lacks_outputs(problem, decisions)]
+    fatal = [problem for problem in problems if problem.is_error or not lenient]
     if fatal:
         # Sphinx reports a page's warnings when it reads the page; the next build must read it again.
         shutil.rmtree(stage / "doctrees", ignore_errors=True)
-        errors = [CourseError(p.place or CONFIG, None, p.text) for p in fatal]
+        errors = [CourseError(problem.place or CONFIG, None, problem.text) for problem in fatal]
         raise CourseErrors("the site can't be built", errors)
     _publish(stage / "html", course.root / SITE)
     if not problems:
@@ -71,100 +81,16 @@ def render(course: Course, *, lenient: bool = False, log: Callable[[str], None] 
     return problems
 
 
-def _jupyter_book(course: Course, stage: Path, log: Callable[[str], None] | None) -> list[Problem]:
-    from jupyter_book.sphinx import build_sphinx
-
-    out, err = _Lines(log), _Lines(log)
-    with redirect_stdout(out), redirect_stderr(err):
-        try:
-            result = build_sphinx(
-                str(course.root),
-                str(stage / "html"),
-                noconfig=True,
-                path_config=str(course.root / CONFIG),
-                confoverrides={
-                    "external_toc_path": str(course.root / TOC),
-                    "latex_individualpages": False,
-                    "nb_execution_mode": "cache" if course.mode == "force" else course.mode,
-                    "nb_execution_cache_path": str(course.root / CACHE),
-                },
-                doctreedir=str(stage / "doctrees"),
-            )
-        except Exception as error:  # what Jupyter Book raises before Sphinx runs
-            result = error
-    text = err.getvalue()
-    if isinstance(result, BaseException):
-        text = _without_report(text, result)
-    problems = list(_problems(text, course.root))
-    if isinstance(result, KeyboardInterrupt):
-        raise result
-    if isinstance(result, SphinxError):
-        problems.append(Problem(CONFIG, " ".join(str(result).split()), is_error=True))
-    elif isinstance(result, BaseException):
-        report = stage / "traceback.log"
-        report.write_text("".join(traceback.format_exception(result)), encoding="utf-8")
-        said = " ".join(str(result).split())
-        problems.append(
-            Problem(
-                "", f"Sphinx stopped with {type(result).__name__}: {said} (the traceback is in {report})", is_error=True
-            )
-        )
-    elif result and not problems:
-        problems.append(Problem("", f"Sphinx ended with status {result}", is_error=True))
-    return problems
+def _lacks_outputs(problem: Problem, decisions: Sequence[Decision]) -> bool:
+    """Whether a warning says only that a number has no value yet, on a page whose notice says why."""
+    places = {decision.page.path.as_posix() for decision in decisions if decision.state != "current"}
+    return problem.text.endswith("[mystnb.glue]") and problem.place.partition(":")[0] in places
 
 
-def _without_report(text: str, error: BaseException) -> str:
-    """`text` without what Sphinx's command line said about `error`, which is reported in our own words."""
-    category = getattr(error, "category", "Exception occurred")
-    headings = {f"{category}:", "Interrupted!", "reST markup error:", "Encoding error:", "Recursion error:"}
-    rows = plain(text).splitlines()
-    last = max((n for n, row in enumerate(rows) if row in headings), default=len(rows))
-    return "\n".join(rows[:last])
-
-
-def _problems(text: str, root: Path) -> Iterator[Problem]:
-    """The warnings and errors in what Sphinx wrote; a message may go on over several lines."""
-    current: list[str] = []
-    head: re.Match[str] | None = None
-    seen: set[str] = set()
-    for row in [*plain(text).splitlines(), "WARNING: end"]:
-        match = _MESSAGE.match(row) or _BARE.match(row)
-        if match is None:
-            current.append(row)
-            continue
-        if head is not None:
-            place = head.groupdict().get("place") or ""
-            if place:
-                path = Path(place)
-                if path.is_absolute() and path.is_relative_to(root):
-                    place = path.relative_to(root).as_posix()
-                place = place.removesuffix(":<autodoc>")
-            line = head.groupdict().get("line")
-            body = " ".join(" ".join([head["text"], *current]).split()).replace(f"{root}{os.sep}", "")
-            problem = Problem(f"{place}:{line}" if line else place, body, head["level"] != "WARNING")
-            if str(problem) not in seen:
-                seen.add(str(problem))
-                yield problem
-        head, current = match, []
-
-
-class _Lines(io.StringIO):
-    """Keeps what is written, and hands on each whole line."""
-
-    def __init__(self, hand_on: Callable[[str], None] | None) -> None:
-        super().__init__()
-        self._hand_on, self._rest = hand_on, ""
-
-    def write(self, text: str) -> int:
-        if self._hand_on:
-            *lines, self._rest = (self._rest + text).split("\n")
-            for line in lines:
-                self._hand_on(plain(line))
-        return super().write(text)
-
-    def isatty(self) -> bool:
-        return False
+def _without_notebook(decision: Decision) -> Decision:
+    """The outputs themselves are read from the store by who needs them."""
+    empty: nbformat.NotebookNode = nbformat.v4.new_notebook()  # type: ignore[no-untyped-call]
+    return replace(decision, stored=replace(decision.stored, notebook=empty)) if decision.stored else decision
 
 
 def _signature(course: Course) -> str:

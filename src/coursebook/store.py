@@ -7,6 +7,7 @@ and a file that can't be read is never overwritten without having been named.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import hashlib
 import json
 import os
@@ -28,8 +29,10 @@ class Provenance:
     """Who made these outputs, from what, and how.
 
     `cells` holds a digest for each code cell, `inputs` one for each file read below the root, `packages` the version of
-    each distribution that the page's own code imported. `executed` is a UTC time in ISO 8601, `seconds` and
-    `cell_seconds` are wall-clock times, `peak_memory` is in bytes.
+    each distribution that the page's own code imported. `device` is what the kernel proved that it computed on, `gpu`
+    (CUDA was initialised; `device_name` names it, `device_memory` is its peak) or `cpu`; `offered` names a GPU that the
+    page could have used. `executed` is a UTC time in ISO 8601, `seconds` and `cell_seconds` are wall-clock times,
+    `peak_memory` and `device_memory` are in bytes.
     """
 
     code: str
@@ -38,6 +41,8 @@ class Provenance:
     packages: Mapping[str, str] = field(default_factory=dict)
     device: str = "cpu"
     device_name: str = ""
+    device_memory: int = 0
+    offered: str = ""
     python: str = ""
     platform: str = ""
     commit: str = ""
@@ -56,12 +61,16 @@ class Provenance:
 
 @dataclass(frozen=True)
 class StoredPage:
-    """A page's outputs: the executed notebook and its provenance. `is_intact`: nobody altered the outputs since."""
+    """A page's outputs: the executed notebook and its provenance. `is_intact`: nobody altered the outputs since.
+
+    `digest` is the sha256 of the outputs as they are.
+    """
 
     docname: str
     notebook: nbformat.NotebookNode
     provenance: Provenance
     is_intact: bool
+    digest: str
 
 
 class Store:
@@ -107,7 +116,8 @@ class Store:
                 "update Coursebook, or remove the file",
             )
         provenance = Provenance.from_json(data["provenance"])
-        return StoredPage(docname, notebook, provenance, data.get("outputs_sha256") == outputs_digest(notebook))
+        digest = outputs_digest(notebook)
+        return StoredPage(docname, notebook, provenance, data.get("outputs_sha256") == digest, digest)
 
     def write(self, docname: str, notebook: nbformat.NotebookNode, provenance: Provenance) -> Path:
         """Store a page's outputs, whole or not at all. `notebook` is what was executed; its code cells are kept."""
@@ -145,18 +155,17 @@ def outputs_digest(notebook: nbformat.NotebookNode) -> str:
 def fill(notebook: nbformat.NotebookNode, stored: StoredPage) -> nbformat.NotebookNode:
     """`notebook`, the page as read, with the stored outputs in its code cells.
 
-    Where the code has changed since, a cell gets the outputs of the stored cell with the same source, in order, if any.
+    Where the code has changed since, a changed cell keeps the outputs of the one in whose place it stands, and a new
+    one has none.
     """
-    cells = iter(_code_cells(stored.notebook))
-    waiting: list[nbformat.NotebookNode] = list(cells)
-    for cell in _code_cells(notebook):
-        match = next((n for n, old in enumerate(waiting) if old["source"] == cell["source"]), None)
-        if match is None:
-            cell["outputs"], cell["execution_count"] = [], None
-            continue
-        old = waiting[match]
-        del waiting[: match + 1]
-        cell["outputs"], cell["execution_count"] = old["outputs"], old["execution_count"]
+    cells, old = list(_code_cells(notebook)), list(_code_cells(stored.notebook))
+    for cell in cells:
+        cell["outputs"], cell["execution_count"] = [], None
+    sources = [cell["source"] for cell in old], [cell["source"] for cell in cells]
+    for _, i, i_end, j, j_end in difflib.SequenceMatcher(None, *sources, autojunk=False).get_opcodes():
+        # Equal cells, or changed ones: as many of them as stand on both sides.
+        for then, now in zip(old[i:i_end], cells[j:j_end], strict=False):
+            now["outputs"], now["execution_count"] = then["outputs"], then["execution_count"]
     for key in ("language_info", "widgets"):
         if key in stored.notebook["metadata"]:
             notebook["metadata"][key] = stored.notebook["metadata"][key]

@@ -30,7 +30,12 @@ PROVISIONER = "coursebook-fork"
 # stands on is imported ahead, pyplot itself by the page.
 INSTEAD = {"matplotlib.pyplot": ("matplotlib.figure", "matplotlib.axes", "matplotlib.backends.backend_agg",
                                  "matplotlib.backends.backend_svg", "matplotlib.font_manager")}  # fmt: skip
-ALWAYS = ("ipykernel.kernelapp", "ipykernel.ipkernel", "IPython.core.interactiveshell")
+ALWAYS = (
+    "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "ipykernel.debugger",
+    "IPython.core.interactiveshell",
+    "IPython.core.completerlib", "IPython.core.oinspect", "IPython.core.pylabtools", "IPython.extensions.storemagic",
+    "tornado.platform.asyncio", "sqlite3",
+)  # fmt: skip
 NEVER = ("matplotlib_inline",)
 
 
@@ -55,25 +60,28 @@ class ForkServer:
         )
         theirs.close()
         self._lock = asyncio.Lock()
-        self._ahead = list(dict.fromkeys([*ALWAYS, *_ahead(modules)]))
         self._is_warm = False
+        with contextlib.suppress(OSError):  # it has died; whoever wants a kernel of it will hear
+            self._send({"modules": list(dict.fromkeys([*ALWAYS, *_ahead(modules)]))})
 
     async def fork(self, arguments: list[str], cwd: str, environment: Mapping[str, str]) -> Forked:
         """Have a kernel forked. Raises ConnectionError when the server has died."""
         async with self._lock:
             if not self._is_warm:
-                await self._ask({"modules": self._ahead})
+                await self._answer()
                 self._is_warm = True
-            request = {"arguments": arguments, "cwd": cwd, "environment": dict(environment)}
-            return Forked(int((await self._ask(request))["pid"]))
+            try:
+                self._send({"arguments": arguments, "cwd": cwd, "environment": dict(environment)})
+            except OSError as error:
+                raise ConnectionError("the fork server has died") from error
+            return Forked(int((await self._answer())["pid"]))
 
-    async def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        def ask() -> str:
-            self._control.sendall(json.dumps(request).encode() + b"\n")
-            return self._lines.readline()
+    def _send(self, request: Mapping[str, Any]) -> None:
+        self._control.sendall(json.dumps(request).encode() + b"\n")
 
+    async def _answer(self) -> dict[str, Any]:
         try:
-            answer = await asyncio.to_thread(ask)
+            answer = await asyncio.to_thread(self._lines.readline)
         except OSError as error:
             raise ConnectionError("the fork server has died") from error
         if not answer:

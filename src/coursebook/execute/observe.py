@@ -15,8 +15,10 @@ NAME = "_coursebook_observe"
 _LEFT_OUT = ("_build", "outputs", "node_modules")
 
 
-def _start(root: str) -> None:
+def _start(root: str, asks_for_gpu: bool) -> None:
     root = os.path.realpath(root)
+    # What a fork server has imported, itself among it, is not the page's.
+    before = set(sys.modules)
     read: dict[str, None] = {}
     written: set[str] = set()
 
@@ -62,16 +64,24 @@ def _start(root: str) -> None:
             pass
 
     def report() -> str:
-        """What was seen, as JSON: `read` (paths below the root), `peak_memory` (bytes), `cuda` (a device's name)."""
-        for module in list(sys.modules.values()):
+        """What was seen, as JSON: `read` (paths below the root), `peak_memory` (bytes), and of GPUs, as torch tells:
+        `cuda` (the name of the one that was used), `cuda_memory` (its peak in bytes), `offered` (of one that could have
+        been), `blind` (torch is there and finds none)."""
+        for name in sys.modules.keys() - before:
+            module = sys.modules.get(name)
             source = getattr(module, "__file__", None)
-            name = below(source) if source else ""
-            if name:
-                read.setdefault(name)
-        cuda, cuda_memory = "", 0
+            path = below(source) if source else ""
+            if path:
+                read.setdefault(path)
+        gpu = {"cuda": "", "cuda_memory": 0, "offered": "", "blind": False}
         torch = sys.modules.get("torch")
-        if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
-            cuda, cuda_memory = torch.cuda.get_device_name(), torch.cuda.max_memory_allocated()
+        if torch is not None and asks_for_gpu:
+            if not torch.cuda.is_available():
+                gpu["blind"] = True
+            elif torch.cuda.is_initialized():
+                gpu["cuda"], gpu["cuda_memory"] = torch.cuda.get_device_name(), torch.cuda.max_memory_allocated()
+            else:
+                gpu["offered"] = torch.cuda.get_device_name()
         try:
             import resource
 
@@ -79,7 +89,7 @@ def _start(root: str) -> None:
         except ImportError:  # Windows
             peak = 0
         seen = [name for name in read if name not in written and os.path.exists(os.path.join(root, name))]
-        return json.dumps({"read": sorted(seen), "peak_memory": peak, "cuda": cuda, "cuda_memory": cuda_memory})
+        return json.dumps({"read": sorted(seen), "peak_memory": peak, **gpu})
 
     module = types.ModuleType(NAME)
     module.report = report  # type: ignore[attr-defined]

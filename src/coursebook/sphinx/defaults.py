@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
+from jinja2 import FileSystemBytecodeCache
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
@@ -21,6 +23,15 @@ def _configure(app: Sphinx, config: Config) -> None:
     config.html_context.setdefault("default_mode", "auto")
     # Left alone, pydata-sphinx-theme 0.17 adds a second search field in a header that the book theme doesn't have.
     config.html_theme_options.setdefault("navbar_persistent", [])
+
+
+def _keep_templates(app: Sphinx) -> None:
+    """Keep the compiled templates from one build to the next; compiling them takes as long as writing a dozen pages."""
+    if app.builder.format != "html":
+        return
+    folder = Path(app.doctreedir) / "templates"
+    folder.mkdir(parents=True, exist_ok=True)
+    app.builder.templates.environment.bytecode_cache = FileSystemBytecodeCache(str(folder))
 
 
 def _tidy_scripts(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
@@ -51,5 +62,6 @@ def _name(asset: Any) -> str:
 
 def setup_defaults(app: Sphinx) -> None:
     app.connect("config-inited", _configure)
+    app.connect("builder-inited", _keep_templates)
     # After the extensions that add scripts page by page.
     app.connect("html-page-context", _tidy_scripts, priority=900)

@@ -1,91 +1,138 @@
-"""Stored outputs go into MyST-NB's cache before pages are read, and each page says where its outputs come from.
+"""Stored outputs go into their pages as MyST-NB reads them, so that what is current isn't executed, whoever builds.
 
-What is current isn't executed, whoever builds: `coursebook build` or plain `jupyter-book build .`.
+Each executed page gets a reader of its own (`nb_custom_formats`), which gives MyST-NB the page's notebook with its
+outputs. Its cache would know outputs by the page's code alone: two pages with the same code would share them, and a
+changed data file or package would go unnoticed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from markupsafe import Markup
+import nbformat
+from myst_nb.core.read import read_myst_markdown_notebook
+from myst_parser.config.main import MdParserConfig
 from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
-from ..cache import Cache
 from ..course import TOC, Course
 from ..errors import CourseErrors
-from ..page import Page
-from ..plan import Environment, plan
-from ..store import Provenance, Store
-from .claims import TAG
+from ..plan import Decision, Environment, plan
+from ..render import Order
+from ..store import Store, fill
+from .notice import Shown, shown
 
 logger = logging.getLogger(__name__)
 
 
-class Outputs:
-    """The pages whose stored outputs are current, with their provenance, by docname."""
+@dataclass
+class _Current:
+    """What is being rendered: the decisions by docname, and whether they are final or MyST-NB executes what it must.
 
-    def __init__(self) -> None:
-        self.current: dict[str, tuple[Page, Provenance]] = {}
+    One for each process: MyST-NB knows a reader by its name and gives it nothing but text.
+    """
 
-    def fill_cache(self, app: Sphinx) -> None:
-        self.current.clear()
-        root = Path(app.srcdir)
-        if not (root / TOC).is_file():  # not a course: one page, or a Sphinx project of another kind
-            return
-        try:
-            course = Course.load(root)
-        except CourseErrors as group:
-            for error in group.exceptions:
-                logger.error("%s", error, type="coursebook", subtype="course")
-            return
-        # MyST-NB's own default for the place of its cache.
-        cache = Cache(Path(app.config.nb_execution_cache_path or Path(app.outdir).parent / ".jupyter_cache"))
-        for decision in plan(course, Store(root), Environment()):
-            if decision.state == "current" and decision.stored:
-                cache.put(decision.page, decision.stored)
-                self.current[decision.page.docname] = (decision.page, decision.stored.provenance)
-            elif decision.state != "missing":
-                cache.drop(decision.page)
+    root: Path = Path()
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    is_final: bool = False
+    markdown: MdParserConfig = field(default_factory=MdParserConfig)
 
-    def add_line(self, app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
-        """Below a page's text: when, on what and with what its outputs were made, and how many claims held."""
-        if app.builder.format == "html" and pagename in self.current and "body" in context:
-            # As plain text: a Markup on the right would escape the page on the left.
-            context["body"] += str(_line(*self.current[pagename]))
+    def executes(self, docname: str) -> bool:
+        return self.decisions[docname].executes and not self.is_final
 
 
-def _line(page: Page, provenance: Provenance) -> Markup:
-    claims = sum(TAG in cell.tags for cell in page.cells)
-    packages = ", ".join(f"{name} {version}" for name, version in _worth_naming(provenance))
-    parts = [
-        Markup('Executed on <time datetime="{}">{}</time>').format(provenance.executed, provenance.executed[:10]),
-        f"{provenance.device_name or 'CPU'}, Python {provenance.python}" + (f", {packages}" if packages else ""),
-        f"{len(page.cells)} cells in {provenance.seconds:.1f} s",
-    ]
-    if claims:
-        parts.append(f"{claims} claims checked" if claims > 1 else "1 claim checked")
-    return Markup('<p class="provenance">{}</p>\n').format(Markup(" · ").join(parts))
+_current = _Current()
 
 
-def _worth_naming(provenance: Provenance) -> list[tuple[str, str]]:
-    """The packages that a reader wants to know: torch where it was used, else the first two."""
-    named = [(name, version) for name, version in provenance.packages.items() if name == "torch"]
-    return named or list(provenance.packages.items())[:2]
+def take_over(order: Order) -> None:
+    """Render as `coursebook build` has decided, after it has executed what it could."""
+    _current.root, _current.is_final = order.course.root, True
+    _current.decisions = {decision.page.docname: decision for decision in order.decisions}
 
 
-def _depend_on_outputs(app: Sphinx, docname: str, content: list[str]) -> None:
-    """A page is read anew when its outputs have changed, also when its text hasn't."""
-    path = Store(Path(app.srcdir)).path(docname)
-    if path.exists():
-        app.env.note_dependency(str(path))
+def decisions() -> list[Decision]:
+    """About each page with code that is rendered now, in the order of the table of contents."""
+    return list(_current.decisions.values())
+
+
+def notices() -> dict[str, Shown]:
+    """What each page says of its outputs; pages that MyST-NB executes in this build say nothing."""
+    names = _current.decisions
+    return {name: shown(decision) for name, decision in names.items() if not _current.executes(name)}
+
+
+def read(text: str, docname: str) -> nbformat.NotebookNode:
+    """The notebook of a page as MyST-NB is to render it. MyST-NB calls this with the page's text."""
+    decision = _current.decisions[docname]
+    page = decision.page
+    notebook: nbformat.NotebookNode
+    if page.path.suffix == ".ipynb":
+        notebook = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call]
+    else:
+        notebook = read_myst_markdown_notebook(
+            text, config=_current.markdown, add_source_map=True, path=str(_current.root / page.path)
+        )
+    if not _current.executes(docname):
+        stored = Store(_current.root).read(decision.stored.docname) if decision.stored else None
+        if stored:
+            fill(notebook, stored)
+        mode = "off"
+    elif decision.state == "missing":
+        return notebook  # as the course's configuration says
+    else:
+        mode = "force"  # MyST-NB's cache doesn't know of the reason
+    notebook.metadata["mystnb"] = {**notebook.metadata.get("mystnb", {}), "execution_mode": mode}
+    return notebook
+
+
+def _register_readers(app: Sphinx, config: Config) -> None:
+    if not _current.is_final:
+        _current.root, _current.decisions = Path(app.srcdir), _decisions(Path(app.srcdir))
+    readers = {
+        str(_current.root / decision.page.path): [f"{__name__}.{read.__name__}", {"docname": docname}, False]
+        for docname, decision in _current.decisions.items()
+    }
+    config["nb_custom_formats"] = {**config["nb_custom_formats"], **readers}
+
+
+def _decisions(root: Path) -> dict[str, Decision]:
+    if not (root / TOC).is_file():  # not a course: one page, or a Sphinx project of another kind
+        return {}
+    try:
+        course = Course.load(root)
+    except CourseErrors as group:
+        for error in group.exceptions:
+            logger.error("%s", error, type="coursebook", subtype="course")
+        return {}
+    return {decision.page.docname: decision for decision in plan(course, Store(root), Environment())}
+
+
+def _remember_markdown(app: Sphinx) -> None:
+    _current.markdown = app.env.myst_config  # type: ignore[attr-defined]
+
+
+def _outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
+    """Pages whose outputs, or what is said of them, aren't those that were last rendered, though their text is."""
+    now = {name: _state(name) for name in _current.decisions}
+    then = getattr(env, "coursebook_rendered", {})
+    env.coursebook_rendered = now  # type: ignore[attr-defined]
+    return [name for name, state in now.items() if name in env.all_docs and then.get(name) != state]
+
+
+def _state(docname: str) -> str:
+    decision = _current.decisions[docname]
+    digest = decision.stored.digest if decision.stored else ""
+    return f"{digest} {_current.executes(docname)} {shown(decision)}"
 
 
 def setup_outputs(app: Sphinx) -> None:
-    outputs = Outputs()
     app.add_config_value("coursebook_packages", {}, "")
     app.add_config_value("coursebook_max_age", None, "", types=(int, float, type(None)))
-    app.connect("builder-inited", outputs.fill_cache)
-    app.connect("source-read", _depend_on_outputs)
-    app.connect("html-page-context", outputs.add_line)
+    # After MyST-NB, which takes each format's name for a suffix of source files.
+    app.connect("config-inited", _register_readers, priority=900)
+    app.connect("builder-inited", _remember_markdown)
+    app.connect("env-get-outdated", _outdated)

@@ -1,0 +1,45 @@
+"""What happens while pages are executed, told to whoever wants to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import nbformat
+
+from ..errors import CourseError
+from ..page import Cell, Page
+from ..store import Provenance
+
+
+@dataclass(frozen=True)
+class PageStarted:
+    page: Page
+
+
+@dataclass(frozen=True)
+class CellStarted:
+    page: Page
+    cell: Cell
+
+
+@dataclass(frozen=True)
+class PageDone:
+    """A page whose cells all ran; `notebook` holds their outputs."""
+
+    page: Page
+    notebook: nbformat.NotebookNode
+    provenance: Provenance
+
+    @property
+    def seconds(self) -> float:
+        return self.provenance.seconds
+
+
+@dataclass(frozen=True)
+class PageFailed:
+    page: Page
+    error: CourseError
+    seconds: float
+
+
+Event = PageStarted | CellStarted | PageDone | PageFailed

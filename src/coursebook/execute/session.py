@@ -1,0 +1,332 @@
+"""One page in a kernel of its own: started, its cells executed, what it did observed, stopped."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import datetime
+import json
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jupyter_client.kernelspec import NoSuchKernel
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+from ..course import Course
+from ..errors import ANSI, CellFailed, CellTimedOut, CourseError, KernelDied, TooMuchOutput
+from ..fingerprint import (
+    cell_digests,
+    code_digest,
+    distributions_of,
+    file_digest,
+    imported_modules,
+    language,
+    modules_in,
+)
+from ..page import Cell, Page
+from ..store import Provenance
+from . import observe
+from .events import CellStarted, Event, PageDone
+from .kernels import ForkServer, warm
+
+DEFAULT_TIMEOUT = 600.0
+# Seconds that a cell has to tidy up in, once it was interrupted because its time is over.
+GRACE = 5.0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What every page of one run shares. `commit` is the one that was checked out."""
+
+    course: Course
+    tell: Callable[[Event], None]
+    environment: Mapping[str, str]
+    server: ForkServer | None
+    commit: str
+
+
+class Session:
+    """A page and its kernel: `start`, `run` once, and `stop` whatever happened. `gpu` is the one that the page gets."""
+
+    def __init__(self, setting: Setting, page: Page, gpu: str = "") -> None:
+        self.page, self._setting, self._gpu = page, setting, gpu
+        self._notebook = page.notebook()
+        self._cell = Cell("", 1, 1, ())  # the one that runs
+        self._cell_seconds: list[float] = []
+        self._seconds = 0.0
+        self._folder = tempfile.TemporaryDirectory(prefix="coursebook-", ignore_cleanup_errors=True)
+        self._client: _Client | None = None
+
+    async def start(self) -> None:
+        """Start the kernel. Raises CourseError when it can't be had."""
+        page, course, sockets = self.page, self._setting.course, Path(self._folder.name)
+        started = time.perf_counter()
+        self._client = client = _Client(
+            self._notebook,
+            km=_kernel_manager(page, self._notebook, sockets),
+            timeout_func=lambda cell: self._timeout,
+            max_output=page.options.max_output * 1e6,
+            allow_errors=bool(course.execution("allow_errors", False)),
+            coalesce_streams=True,
+            record_timing=False,
+            startup_timeout=120,
+        )
+        folder = sockets if course.execution("run_in_temp", False) else course.root / page.path.parent
+        # A page that doesn't ask for a GPU doesn't see one: it says the same wherever it is executed.
+        environment = {**self._setting.environment, "CUDA_VISIBLE_DEVICES": self._gpu}
+        try:
+            with warm(client.kernel, self._setting.server):
+                await _start(client, folder, environment)
+            if language(page) == "python":
+                await _observe(client, course.root, page.options.device == "gpu")
+        except (RuntimeError, TimeoutError) as error:  # as jupyter_client says that a kernel is dead or silent
+            _raise_if_cancelled()
+            name = self._notebook.metadata.get("kernelspec", {}).get("name", "python3")
+            raise CourseError(page.path, None, f"the kernel {name!r} could not be started: {error}") from None
+        self._seconds += time.perf_counter() - started
+
+    async def run(self) -> PageDone:
+        """Execute the cells. Raises CourseError for what a cell did, or because the kernel didn't live to its end."""
+        page, client = self.page, self._started
+        when, started = datetime.datetime.now(datetime.UTC), time.perf_counter()
+        index = 0
+        try:
+            for index, cell in _code_cells(page, self._notebook):
+                self._cell = cell
+                self._setting.tell(CellStarted(page, cell))
+                await self._execute(index)
+            client.set_widgets_metadata()
+            seen = await _observed(client)
+        except CellExecutionError as error:
+            # nbclient's own text repeats the source; the kernel's traceback stands among the cell's outputs.
+            traceback = _traceback(self._notebook.cells[index]) or error.traceback
+            line = _line_in_cell(traceback, client.code_cells_executed)
+            raise CellFailed(page.path, self._cell, line, error.ename, error.evalue, traceback) from None
+        except CellTimeoutError:
+            line = await self._interrupt(index)
+            raise CellTimedOut(page.path, self._cell, self._timeout, line) from None
+        except (DeadKernelError, RuntimeError, TimeoutError):
+            _raise_if_cancelled()
+            raise KernelDied(page.path, self._cell) from None
+        if self._gpu and seen.get("blind"):
+            raise CourseError(
+                page.path,
+                None,
+                "the page asks for a GPU and was given one, but torch finds none in its kernel (a torch without CUDA, "
+                "or a driver that doesn't fit); its outputs are not stored",
+            )
+        self._seconds += time.perf_counter() - started
+        return PageDone(page, self._notebook, self._provenance(seen, when))
+
+    async def stop(self) -> None:
+        """End the kernel, at once."""
+        client = self._client
+        if client is not None:
+            # A kernel that was to be interrupted or never answered gets no time to say goodbye.
+            with suppress(RuntimeError, ProcessLookupError):
+                await client.kernel.shutdown_kernel(now=True)
+            await client.kernel.cleanup_resources()
+            if client.kc is not None:
+                client.kc.stop_channels()
+        self._folder.cleanup()
+
+    @property
+    def _started(self) -> _Client:
+        assert self._client is not None, "start comes first"
+        return self._client
+
+    @property
+    def _timeout(self) -> float:
+        return self.page.options.timeout or float(self._setting.course.execution("timeout", DEFAULT_TIMEOUT))
+
+    async def _execute(self, index: int) -> None:
+        client, started = self._started, time.perf_counter()
+        try:
+            await client.async_execute_cell(
+                self._notebook.cells[index], index, execution_count=client.code_cells_executed + 1
+            )
+        finally:
+            if client.too_much_output:
+                raise TooMuchOutput(self.page.path, self._cell, self.page.options.max_output)
+            self._cell_seconds.append(round(time.perf_counter() - started, 3))
+
+    async def _interrupt(self, index: int) -> int:
+        """Interrupt the cell, let it tidy up, and return the line of it that was running (0: it did not stop)."""
+        client = self._started
+        await client.kernel.interrupt_kernel()
+        until = time.monotonic() + GRACE
+        while time.monotonic() < until:
+            # nbclient still takes in what the cell puts out.
+            if traceback := _traceback(self._notebook.cells[index]):
+                return _line_in_cell(traceback, client.code_cells_executed)
+            await asyncio.sleep(0.05)
+        return 0
+
+    def _provenance(self, seen: Mapping[str, Any], when: datetime.datetime) -> Provenance:
+        page, course = self.page, self._setting.course
+        return Provenance(
+            code=code_digest(page),
+            cells=cell_digests(page),
+            inputs=_inputs(course, page, seen.get("read", [])),
+            packages=distributions_of(_modules(course, page, seen.get("read", []))),
+            device="gpu" if seen.get("cuda") else "cpu",
+            device_name=seen.get("cuda", ""),
+            device_memory=int(seen.get("cuda_memory", 0)),
+            offered=seen.get("offered", ""),
+            python=str(self._notebook.metadata["language_info"].get("version", "")),
+            platform=f"{platform.system()} {platform.machine()}",
+            commit=self._setting.commit,
+            executed=when.isoformat(timespec="seconds"),
+            seconds=round(self._seconds, 3),
+            cell_seconds=tuple(self._cell_seconds),
+            peak_memory=int(seen.get("peak_memory", 0)),
+        )
+
+
+class _Client(NotebookClient):
+    """nbclient's client, which interrupts a cell whose output grows beyond `max_output` bytes."""
+
+    def __init__(self, notebook: nbformat.NotebookNode, max_output: float, **options: Any) -> None:
+        super().__init__(notebook, **options)
+        self.kernel: Any = self.km  # nbclient's types don't tell the asynchronous manager from the other
+        self.max_output = max_output
+        self.too_much_output = False
+        self._cell_index, self._cell_output = -1, 0
+        self._interrupting: asyncio.Task[None] | None = None
+
+    def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> Any:
+        if cell_index != self._cell_index:
+            self._cell_index, self._cell_output = cell_index, 0
+        content = msg["content"]
+        data = content.get("data") or {"text/plain": content.get("text", "")}
+        self._cell_output += sum(len(str(value)) for value in data.values())
+        if self._cell_output > self.max_output:
+            if not self.too_much_output:
+                self.too_much_output = True
+                self._interrupting = asyncio.ensure_future(self.kernel.interrupt_kernel())
+            return None
+        return super().output(outs, msg, display_id, cell_index)
+
+
+def _kernel_manager(page: Page, notebook: nbformat.NotebookNode, sockets: Path) -> AsyncKernelManager:
+    name = notebook.metadata.get("kernelspec", {}).get("name", "python3")
+    manager = AsyncKernelManager(kernel_name=name)
+    try:
+        _ = manager.kernel_spec
+    except NoSuchKernel:
+        from jupyter_client.kernelspec import find_kernel_specs
+
+        installed = ", ".join(sorted(find_kernel_specs()))
+        raise CourseError(page.path, None, f"the kernel {name!r} is not installed (installed: {installed})") from None
+    if sys.platform != "win32":
+        # Sockets in a directory of mode 0700: nobody else on the machine can talk to the kernel.
+        manager.transport = "ipc"
+        manager.connection_file = str(sockets / "kernel.json")
+        manager.ip = str(sockets / "k")
+    return manager
+
+
+async def _start(client: _Client, folder: Path, environment: Mapping[str, str]) -> None:
+    # The history would be written to the user's own, and a page may be executed beside them.
+    await client.async_start_new_kernel(cwd=str(folder), env=dict(environment))
+    kernel: Any = await client.async_start_new_kernel_client()
+    info = await kernel.kernel_info(reply=True, timeout=60)
+    client.nb.metadata["language_info"] = info["content"]["language_info"]
+
+
+async def _observe(client: _Client, root: Path, asks_for_gpu: bool) -> None:
+    """Start the observer in the kernel, silently and outside the page's namespace."""
+    source = Path(observe.__file__).read_text(encoding="utf-8")
+    source += f"\n_start({str(root)!r}, {asks_for_gpu})\n"
+    code = f"exec(compile({source!r}, 'coursebook', 'exec'), {{'__name__': 'coursebook'}})"
+    kernel: Any = client.kc
+    await kernel.execute(code, silent=True, store_history=False, reply=True, timeout=60)
+
+
+async def _observed(client: _Client) -> dict[str, Any]:
+    """What the observer saw; nothing where there is none (another language)."""
+    if _language_of(client) != "python":
+        return {}
+    question = {"seen": f"__import__('sys').modules[{observe.NAME!r}].report()"}
+    kernel: Any = client.kc
+    reply = await kernel.execute(
+        "", silent=True, store_history=False, user_expressions=question, reply=True, timeout=60
+    )
+    answer = reply["content"].get("user_expressions", {}).get("seen", {})
+    if answer.get("status") != "ok":  # the page has taken the observer away
+        return {}
+    seen: dict[str, Any] = json.loads(ast.literal_eval(answer["data"]["text/plain"]))
+    return seen
+
+
+def _language_of(client: _Client) -> str:
+    return str(client.nb.metadata.get("language_info", {}).get("name", ""))
+
+
+def _inputs(course: Course, page: Page, read: Iterable[str]) -> dict[str, str]:
+    """The observed inputs and those that the page's globs name, each with its sha256; not the page itself."""
+    named = {
+        path.relative_to(course.root).as_posix()
+        for pattern in page.options.inputs
+        for path in course.root.glob(pattern)
+        if path.is_file()
+    }
+    digests = {name: file_digest(course.root / name) for name in sorted({*read, *named} - {page.path.as_posix()})}
+    return {name: digest for name, digest in digests.items() if digest}
+
+
+def _modules(course: Course, page: Page, read: Iterable[str]) -> set[str]:
+    """What the page's cells import, and what the modules of the course that it imports do."""
+    found = imported_modules(page.cells)
+    for name in read:
+        if name.endswith(".py"):
+            with suppress(OSError, UnicodeDecodeError):
+                found |= modules_in((course.root / name).read_text(encoding="utf-8"))
+    return found
+
+
+def commit_of(root: Path) -> str:
+    """The commit that was checked out, marked where files had been changed since; nothing where there is no git."""
+    try:
+        told = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            cwd=root, capture_output=True, text=True, check=False, timeout=20,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return told.stdout.strip()
+
+
+def _code_cells(page: Page, notebook: nbformat.NotebookNode) -> list[tuple[int, Cell]]:
+    indices = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    return list(zip(indices, page.cells, strict=True))
+
+
+def _traceback(cell: nbformat.NotebookNode) -> str:
+    said = [out for out in cell.outputs if out.output_type == "error"]
+    return "\n".join(said[-1].traceback) if said else ""
+
+
+def _line_in_cell(traceback: str, executed: int) -> int:
+    """The line, from 1, of the cell at which its traceback begins."""
+    match = re.search(rf"Cell In\[{executed}\], line (\d+)", ANSI.sub("", traceback))
+    return int(match[1]) if match else 1
+
+
+def _raise_if_cancelled() -> None:
+    # nbclient takes the cancellation of its task (Ctrl-C) for a dead kernel.
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

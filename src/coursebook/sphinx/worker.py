@@ -1,0 +1,181 @@
+"""The rendering process: imports Sphinx and its extensions, waits for its order, and has Jupyter Book build.
+
+Started by `render.py` with the course's root. It reads one pickled `Order` and writes a JSON object a line:
+`{"log": …}` for each line of Sphinx's own, and `{"problems": […]}` at the end.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import io
+import json
+import os
+import pickle
+import re
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from sphinx.errors import SphinxError
+
+from ..course import CONFIG, TOC, Course
+from ..errors import plain
+from ..execute.forkserver import die_with_parent
+from ..render import Order, Problem
+from ..snapshot import STAGE
+from .outputs import take_over
+
+_MESSAGE = re.compile(r"^(?P<place>.*?)(?::(?P<line>\d+))?: (?P<level>WARNING|ERROR|SEVERE|CRITICAL): (?P<text>.*)$")
+_BARE = re.compile(r"^(?P<level>WARNING|ERROR|SEVERE|CRITICAL): (?P<text>.*)$")
+
+
+def main(root: Path, parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business, and it ends this process
+    if sys.platform == "linux":
+        die_with_parent(parent)
+    # A short life with many objects: looking for garbage all the time finds little.
+    gc.set_threshold(100_000, 20, 100)
+    _import_ahead(root)
+    gc.freeze()
+    try:
+        order: Order = pickle.load(sys.stdin.buffer)
+    except EOFError:  # nothing to render after all
+        return
+    take_over(order)
+    out = sys.stdout
+
+    def tell(**what: object) -> None:
+        out.write(json.dumps(what) + "\n")
+        out.flush()
+
+    problems = _jupyter_book(order.course, order.course.root / STAGE, lambda line: tell(log=line))
+    tell(problems=[asdict(problem) for problem in problems])
+    out.flush()
+    os._exit(0)  # nothing is left to be tidied up
+
+
+def _import_ahead(root: Path) -> None:
+    """Import what the course's configuration names; what is wrong with it is told when the site is built."""
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        from jupyter_book.config import get_final_config
+
+        cli = {"latex_individualpages": False}
+        try:
+            final, _ = get_final_config(user_yaml=root / CONFIG, cli_config=cli, sourcedir=root)
+        except Exception:
+            return
+        # What Sphinx and MyST-NB import only when they are set up, too.
+        late = (
+            "jupyter_book.sphinx",
+            "sphinx.builders.html",
+            "sphinx.domains.cpp",
+            "sphinx.domains.std",
+            "myst_nb.sphinx_ext",
+        )
+        for name in [*final["extensions"], final["html_theme"], *late]:
+            with suppress(Exception):
+                importlib.import_module(name)
+
+
+def _jupyter_book(course: Course, stage: Path, log: Callable[[str], None]) -> list[Problem]:
+    from jupyter_book.sphinx import build_sphinx
+
+    out, err = _Lines(log), _Lines(log)
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            result = build_sphinx(
+                str(course.root),
+                str(stage / "html"),
+                noconfig=True,
+                path_config=str(course.root / CONFIG),
+                confoverrides={
+                    "external_toc_path": str(course.root / TOC),
+                    "latex_individualpages": False,
+                    "nb_execution_cache_path": str(course.root / "_build/.jupyter_cache"),
+                    "nb_execution_mode": "cache" if course.mode == "force" else course.mode,
+                },
+                doctreedir=str(stage / "doctrees"),
+            )
+        except Exception as error:  # what Jupyter Book raises before Sphinx runs
+            result = error
+    text = err.getvalue()
+    if isinstance(result, BaseException):
+        text = _without_report(text, result)
+    problems = list(_problems(text, course.root))
+    if isinstance(result, KeyboardInterrupt):
+        raise result
+    if isinstance(result, SphinxError):
+        problems.append(Problem(CONFIG, " ".join(str(result).split()), is_error=True))
+    elif isinstance(result, BaseException):
+        report = stage / "traceback.log"
+        report.write_text("".join(traceback.format_exception(result)), encoding="utf-8")
+        said = " ".join(str(result).split())
+        problems.append(
+            Problem(
+                "", f"Sphinx stopped with {type(result).__name__}: {said} (the traceback is in {report})", is_error=True
+            )
+        )
+    elif result and not problems:
+        problems.append(Problem("", f"Sphinx ended with status {result}", is_error=True))
+    return problems
+
+
+def _without_report(text: str, error: BaseException) -> str:
+    """`text` without what Sphinx's command line said about `error`, which is reported in our own words."""
+    category = getattr(error, "category", "Exception occurred")
+    headings = {f"{category}:", "Interrupted!", "reST markup error:", "Encoding error:", "Recursion error:"}
+    rows = plain(text).splitlines()
+    last = max((n for n, row in enumerate(rows) if row in headings), default=len(rows))
+    return "\n".join(rows[:last])
+
+
+def _problems(text: str, root: Path) -> Iterator[Problem]:
+    """The warnings and errors in what Sphinx wrote; a message may go on over several lines."""
+    current: list[str] = []
+    head: re.Match[str] | None = None
+    seen: set[str] = set()
+    for row in [*plain(text).splitlines(), "WARNING: end"]:
+        match = _MESSAGE.match(row) or _BARE.match(row)
+        if match is None:
+            current.append(row)
+            continue
+        if head is not None:
+            place = head.groupdict().get("place") or ""
+            if place:
+                path = Path(place)
+                if path.is_absolute() and path.is_relative_to(root):
+                    place = path.relative_to(root).as_posix()
+                place = place.removesuffix(":<autodoc>")
+            line = head.groupdict().get("line")
+            body = " ".join(" ".join([head["text"], *current]).split()).replace(f"{root}{os.sep}", "")
+            problem = Problem(f"{place}:{line}" if line else place, body, head["level"] != "WARNING")
+            if str(problem) not in seen:
+                seen.add(str(problem))
+                yield problem
+        head, current = match, []
+
+
+class _Lines(io.StringIO):
+    """Keeps what is written, and hands on each whole line."""
+
+    def __init__(self, hand_on: Callable[[str], None]) -> None:
+        super().__init__()
+        self._hand_on, self._rest = hand_on, ""
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._hand_on(plain(line))
+        return super().write(text)
+
+    def isatty(self) -> bool:
+        return False
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
