@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +21,7 @@ from .errors import CourseError, CourseErrors
 
 if TYPE_CHECKING:
     from .build import How
+    from .bundle import Outcome
     from .course import Course
     from .execute.events import Event
     from .snapshot import Snapshot
@@ -35,6 +37,12 @@ examples:
 
 exit codes: 0 the site is built, 1 the course has errors (each is named with its file and line),
 2 the command line can't be read, 130 interrupted.
+"""
+
+CARRYING = """\
+example:
+  coursebook outputs pack gpu.tar.gz      on the machine with the GPU, after `coursebook execute`
+  coursebook outputs unpack gpu.tar.gz    here, in the same course
 """
 
 
@@ -117,6 +125,40 @@ def _parser() -> argparse.ArgumentParser:
     )
     clean.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
     clean.set_defaults(run=_clean)
+
+    outputs = commands.add_parser(
+        "outputs",
+        help="carry stored outputs from one machine to another",
+        description="Carry stored outputs from the machine that executed the pages to another that shows them.",
+        epilog=CARRYING,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    ways = outputs.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    pack = ways.add_parser(
+        "pack",
+        help="write the outputs of the course's pages to one file",
+        description="Write the outputs of the course's pages to FILE. Outputs that were altered, can't be read or "
+        "belong to no page are left out and named.",
+        epilog=CARRYING,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    pack.add_argument("file", type=Path, metavar="FILE", help="the bundle, a .tar.gz or .tar")
+    pack.add_argument("pages", nargs="*", metavar="PAGE", help="only these (days/day08 or days/day08.md)")
+    pack.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
+    pack.set_defaults(run=_pack)
+    unpack = ways.add_parser(
+        "unpack",
+        help="take the outputs in such a file",
+        description="Take the outputs in FILE, all of which is checked before anything is written. Outputs here that "
+        "are current are kept where they were executed later, or on a GPU and those in FILE on a CPU, or where those "
+        "in FILE come from other code.",
+        epilog=CARRYING,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    unpack.add_argument("file", type=Path, metavar="FILE", help="the bundle")
+    unpack.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
+    unpack.add_argument("--force", action="store_true", help="take the outputs of every page that the course has")
+    unpack.set_defaults(run=_unpack)
     return parser
 
 
@@ -296,6 +338,29 @@ def _clean(arguments: argparse.Namespace, out: Console) -> int:
     if not orphans:
         out.print("nothing to remove: every stored output belongs to a page")
     return 0
+
+
+def _pack(arguments: argparse.Namespace, out: Console) -> int:
+    from .bundle import pack
+    from .course import Course
+
+    course = Course.load(arguments.root)
+    return _print_outcomes(out, pack(course, arguments.file, _docnames(arguments.pages, course)))
+
+
+def _unpack(arguments: argparse.Namespace, out: Console) -> int:
+    from .bundle import unpack
+    from .course import Course
+
+    return _print_outcomes(out, unpack(Course.load(arguments.root), arguments.file, force=arguments.force))
+
+
+def _print_outcomes(out: Console, outcomes: Sequence[Outcome]) -> int:
+    for outcome in outcomes:
+        out.print(str(outcome), markup=False, emoji=False)  # docnames may have colons
+    counts = Counter(outcome.what for outcome in outcomes)
+    out.print(f"{_count(outcomes, 'page')}: {', '.join(f'{what} {number}' for what, number in counts.items())}")
+    return int("refused" in counts)
 
 
 def _opener() -> str:

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import nbformat
 
@@ -121,20 +121,14 @@ class Store:
 
     def write(self, docname: str, notebook: nbformat.NotebookNode, provenance: Provenance) -> Path:
         """Store a page's outputs, whole or not at all. `notebook` is what was executed; its code cells are kept."""
+        return self.put(docname, _serialize(docname, notebook, provenance).encode())
+
+    def put(self, docname: str, data: bytes) -> Path:
+        """Store a page's outputs byte for byte as another store had them, whole or not at all."""
         path = self.path(docname)
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = _serialize(docname, notebook, provenance)
-        passing = path.with_name(f".{path.name}.{os.getpid()}.new")
-        try:
-            with passing.open("w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            passing.replace(path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                passing.unlink()
-            raise
+        with replacing(path) as file:
+            file.write(data)
         return path
 
     def remove(self, docname: str) -> None:
@@ -144,6 +138,21 @@ class Store:
         while folder != self.folder.parent and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
             folder = folder.parent
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of `path` at the end; where something fails, `path` stays as it was."""
+    passing = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with passing.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        passing.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            passing.unlink(missing_ok=True)
 
 
 def outputs_digest(notebook: nbformat.NotebookNode) -> str:
