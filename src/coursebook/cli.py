@@ -351,8 +351,11 @@ def _pack(arguments: argparse.Namespace, out: Console) -> int:
 def _unpack(arguments: argparse.Namespace, out: Console) -> int:
     from .bundle import unpack
     from .course import Course
+    from .lock import exclusive
 
-    return _print_outcomes(out, unpack(Course.load(arguments.root), arguments.file, force=arguments.force))
+    _require_course(arguments.root)
+    with exclusive(arguments.root, out.print):
+        return _print_outcomes(out, unpack(Course.load(arguments.root), arguments.file, force=arguments.force))
 
 
 def _print_outcomes(out: Console, outcomes: Sequence[Outcome]) -> int:

@@ -64,7 +64,7 @@ def _row(app: Sphinx, decision: Decision) -> Markup:
             (device, device),
             (provenance.executed, when),
             (provenance.seconds, f"{provenance.seconds:.1f}"),
-            (packages, f"Python {provenance.python}" + (f", {packages}" if packages else "")),
+            (packages, Markup("{}<br>Python {}").format(packages, provenance.python)),
         ]
     else:
         cells += [("", "–")] * 4
