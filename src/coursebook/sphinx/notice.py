@@ -34,7 +34,7 @@ def _line(decision: Decision, provenance: Provenance) -> Markup:
     parts = [
         Markup('Executed on <time datetime="{}">{}</time>').format(provenance.executed, provenance.executed[:10]),
         f"{provenance.device_name or 'CPU'}, Python {provenance.python}" + (f", {packages}" if packages else ""),
-        f"{len(cells)} cells in {provenance.seconds:.1f} s",
+        f"{len(cells)} cell{'' if len(cells) == 1 else 's'} in {provenance.seconds:.1f} s",
     ]
     if claims:
         parts.append(f"{claims} claims checked" if claims > 1 else "1 claim checked")
@@ -69,8 +69,8 @@ def _words(decision: Decision) -> tuple[str, str]:
         case "altered":
             return "These outputs were altered by hand", f"after they were executed ({reasons})."
         case "due":
-            return "These outputs are due to be made again.", f"{reasons[:1].upper()}{reasons[1:]}."
-    return "These outputs are older than the page.", f"{reasons[:1].upper()}{reasons[1:]}. {shows}"
+            return "These outputs are due to be made again:", f"{reasons}."
+    return "These outputs are out of date:", f"{reasons}. {shows}"
 
 
 def worth_naming(provenance: Provenance) -> list[tuple[str, str]]:

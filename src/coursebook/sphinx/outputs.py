@@ -21,6 +21,7 @@ from sphinx.util import logging
 
 from ..course import TOC, Course
 from ..errors import CourseErrors
+from ..fingerprint import language
 from ..plan import Decision, Environment, plan
 from ..render import Order
 from ..store import Store, fill
@@ -78,6 +79,10 @@ def read(text: str, docname: str) -> nbformat.NotebookNode:
         )
     if not _current.executes(docname):
         stored = Store(_current.root).read(decision.stored.docname) if decision.stored else None
+        # A kernel would have told how its language is to be highlighted.
+        spoken = language(page)
+        lexer = {"name": spoken, "pygments_lexer": "ipython3" if spoken == "python" else spoken}
+        notebook.metadata.setdefault("language_info", lexer)
         if stored:
             fill(notebook, stored)
         mode = "off"
