@@ -1,7 +1,7 @@
 """Devices: pages that ask for a GPU, on machines with and without one.
 
-There is none where these tests usually run: a driver's tool that lists GPUs, and a torch that says it uses them, stand in
-for it. All that decides is the generator's own.
+There is none where these tests usually run. A driver's tool that lists GPUs, and a torch that says it uses them, stand
+in; all that decides is the generator's own.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from .errors import CourseError, CourseErrors
 from .execute.events import Event, PageDone, PageFailed
 from .failures import Failure, Failures
 from .fingerprint import code_digest
+from .memory import remember
 from .plan import Decision, Device, Environment, Wish, plan
 from .process import RenderingProcess
 from .render import Problem, render
@@ -95,6 +96,7 @@ def bring_up_to_date(
     Each page is stored when it has executed. Returns how many were, and what failed. Raises CourseError at once when a
     GPU is asked for and there is none.
     """
+    remember(course.root, course.pages)
     store, failures = Store(course.root), Failures(course.root)
     environment = Environment(device=how.device)
     if how.device == "gpu":

@@ -412,8 +412,8 @@ class _Reporter:
     def waits(self, docname: str, reason: str) -> None:
         """Hear of a page that should be executed and can't be, for want of a GPU."""
         self._out.print(
-            f"[yellow]kept[/] {escape(docname)}: {escape(reason)}; it asks for a GPU, and there is none "
-            "(--provisional executes pages without outputs on the CPU)"
+            f"[yellow]kept[/] {escape(docname)}: {escape(reason)}; it asks for a GPU, and there is none"
+            + (" (--provisional executes it on the CPU)" if reason.startswith("missing") else "")
         )
 
     def tell(self, event: Event) -> None:

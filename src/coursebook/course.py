@@ -17,7 +17,8 @@ from sphinx_external_toc.api import SiteMap
 from sphinx_external_toc.parsing import MalformedError, parse_toc_data
 
 from .errors import CourseError, CourseErrors
-from .page import SUFFIXES, Page, yaml_problem
+from .memory import recall
+from .page import SUFFIXES, Cell, Page, yaml_problem
 
 CONFIG, TOC = "_config.yml", "_toc.yml"
 # What Jupyter Book 1 reads at the top of _config.yml; it ignores anything else without a word.
@@ -48,6 +49,7 @@ class Course:
         found = _documents(root, excluded)
         names = sorted(found)
         entries = _load_toc(root, names)
+        known = recall(root)
         errors: list[CourseError] = []
         pages: list[Page] = []
         for docname, line in entries.items():
@@ -57,14 +59,14 @@ class Course:
             elif len(paths) > 1:
                 errors.append(_two_pages(docname, paths))
             else:
-                _collect(errors, pages, root, paths[0])
+                _collect(errors, pages, root, paths[0], known)
         if not config.get("only_build_toc_files"):
             for docname, paths in found.items():
                 if len(paths) > 1:
                     errors.append(_two_pages(docname, paths))
                     continue
                 orphans: list[Page] = []
-                _collect(errors, orphans, root, paths[0])
+                _collect(errors, orphans, root, paths[0], known)
                 for page in orphans:
                     if page.front_matter.get("orphan"):
                         pages.append(page)
@@ -113,9 +115,11 @@ class Course:
         return [page for page in self.pages if page.cells and not is_excluded(page.path.as_posix())]
 
 
-def _collect(errors: list[CourseError], pages: list[Page], root: Path, path: Path) -> None:
+def _collect(
+    errors: list[CourseError], pages: list[Page], root: Path, path: Path, known: Mapping[str, tuple[Cell, ...]]
+) -> None:
     try:
-        pages.append(Page.read(root, path))
+        pages.append(Page.read(root, path, known))
     except CourseError as error:
         errors.append(error)
 

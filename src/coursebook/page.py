@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import nbformat
@@ -101,8 +103,11 @@ class Page:
     cells: tuple[Cell, ...]
 
     @classmethod
-    def read(cls, root: Path, path: Path) -> Page:
-        """Read `root / path`. Raises CourseError for anything that is not a page: encoding, front matter, options."""
+    def read(cls, root: Path, path: Path, known: Mapping[str, tuple[Cell, ...]] = MappingProxyType({})) -> Page:
+        """Read `root / path`; `known` holds cells by the digest of their page's text, where they were read before.
+
+        Raises CourseError for anything that is not a page: encoding, front matter, options.
+        """
         text = _decode(root, path)
         docname = path.with_suffix("").as_posix()
         if path.suffix == ".ipynb":
@@ -121,11 +126,13 @@ class Page:
                 "a code cell, but the front matter does not make the page executable; "
                 "it needs `file_format: mystnb` and `kernelspec: {name: python3}`",
             )
-        page = cls(path, docname, text, front_matter, options, ())
-        cells = tuple(
-            Cell(cell.source, line, number, tuple(cell.metadata.get("tags", ())))
-            for number, (cell, line) in enumerate(page._code_cells(page.notebook()), 1)
-        )
+        cells = known.get(text_digest(text))
+        if cells is None:
+            page = cls(path, docname, text, front_matter, options, ())
+            cells = tuple(
+                Cell(cell.source, line, number, tuple(cell.metadata.get("tags", ())))
+                for number, (cell, line) in enumerate(page._code_cells(page.notebook()), 1)
+            )
         return cls(path, docname, text, front_matter, options, cells)
 
     @classmethod
@@ -171,6 +178,10 @@ class Page:
             for cell, fence in zip(notebook.cells, fences, strict=True)
             if cell.cell_type == "code"
         ]
+
+
+def text_digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _read_ipynb(text: str) -> nbformat.NotebookNode:
