@@ -7,8 +7,8 @@
 
 Each page imports torch, torchvision, matplotlib and scikit-learn, trains a linear model on the digits for 300 steps and
 draws a figure; with `--scale` pages print a number instead, since there it is the other pages that matter. The machine's
-noise falls on both alike: read the ratios. Whether the installed packages come with bytecode matters most of all (where
-they don't, and Python is told not to write any, plain Jupyter Book compiles torch for every page), so that is printed.
+noise falls on both: read the ratios. It matters most whether the installed packages have bytecode, so that is printed:
+where they don't and Python is told not to write any, plain Jupyter Book compiles torch for every page.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ def compare(folder: Path, pages: int) -> None:
     cores = os.cpu_count() or 1
     floor = imports + cells / cores + rendering
     print(
-        f"\nThe floor of the first line: imports once {imports:.1f}, the cells' own work {cells:.1f} over {cores} cores, "
-        f"rendering {rendering:.1f}: {floor:.1f} in all. Coursebook took {executed / floor:.2f} times that."
+        f"\nThe floor of the first line: imports once {imports:.1f}, the cells' own work {cells:.1f} over {cores} "
+        f"cores, rendering {rendering:.1f}: {floor:.1f} in all. Coursebook took {executed / floor:.2f} times that."
     )
 
 

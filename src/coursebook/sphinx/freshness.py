@@ -8,20 +8,27 @@ from typing import Any
 
 from markupsafe import Markup
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 
 from ..plan import Decision
 from .claims import TAG
 from .notice import worth_naming
 from .outputs import decisions
 
-NAME = "freshness"
+NAME, TITLE = "freshness", "Freshness of the outputs"
 COLUMNS = ("Page", "State", "Device", "Executed", "Seconds", "Packages", "Claims")
 
 
 def _pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     if app.builder.name != "html" or NAME in app.env.found_docs or not decisions():
         return
-    yield NAME, {"title": "Freshness of the outputs", "body": str(_body(app))}, "page.html"
+    yield NAME, {"title": TITLE, "body": str(_body(app))}, "page.html"
+
+
+def _offer_target(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """Pages refer to it as they do to a heading: {ref}`freshness`."""
+    standard: Any = env.get_domain("std")
+    standard.note_hyperlink_target(NAME, NAME, "", TITLE)
 
 
 def _body(app: Sphinx) -> Markup:
@@ -40,10 +47,10 @@ def _body(app: Sphinx) -> Markup:
         for name in COLUMNS
     )
     return Markup(
-        '<section id="freshness"><h1>Freshness of the outputs</h1>\n<p>{}</p>\n<div class="freshness-table" '
+        '<section id="freshness"><h1>{}</h1>\n<p>{}</p>\n<div class="freshness-table" '
         'tabindex="0" role="region" aria-label="Pages and the state of their outputs"><table class="freshness">\n'
         "<thead><tr>{}</tr></thead>\n<tbody>\n{}</tbody></table></div></section>\n"
-    ).format(summary, head, Markup("").join(_row(app, decision) for decision in rows))
+    ).format(TITLE, summary, head, Markup("").join(_row(app, decision) for decision in rows))
 
 
 def _row(app: Sphinx, decision: Decision) -> Markup:
@@ -81,5 +88,6 @@ def _add_script(app: Sphinx, pagename: str, templatename: str, context: dict[str
 
 
 def setup_freshness(app: Sphinx) -> None:
+    app.connect("env-before-read-docs", _offer_target)
     app.connect("html-collect-pages", _pages)
     app.connect("html-page-context", _add_script)
