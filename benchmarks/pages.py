@@ -5,10 +5,10 @@
     .venv/bin/python benchmarks/pages.py --pages 5    fewer
     .venv/bin/python benchmarks/pages.py --scale      one page changed among 10, 50 and 200
 
-Each page imports torch, torchvision, matplotlib and scikit-learn, trains a linear model on the digits for 300 steps and
-draws a figure; with `--scale` pages print a number instead, since there it is the other pages that matter. The machine's
-noise falls on both: read the ratios. It matters most whether the installed packages have bytecode, so that is printed:
-where they don't and Python is told not to write any, plain Jupyter Book compiles torch for every page.
+Each page imports torch, torchvision, matplotlib and scikit-learn, trains a linear model on the digits for 300 steps
+and draws a figure; with `--scale` pages print a number instead, since there it is the other pages that matter. The
+machine's noise falls on both: read the ratios. It matters most whether the installed packages have bytecode, so that
+is printed: where they don't and Python is told not to write any, plain Jupyter Book compiles torch for every page.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     from .sphinx.notfound import setup_notfound
     from .sphinx.notice import setup_notice
     from .sphinx.outputs import setup_outputs
+    from .sphinx.parallel import setup_parallel
 
     setup_defaults(app)
     setup_assets(app)
@@ -32,4 +33,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     setup_outputs(app)
     setup_notice(app)
     setup_freshness(app)
+    setup_parallel(app)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}

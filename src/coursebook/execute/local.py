@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import sys
 import time
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..bytecode import with_bytecode
+from ..cores import cores
 from ..course import Course
 from ..errors import CourseError
 from ..fingerprint import full_names_in
@@ -35,7 +35,7 @@ class Slots:
     def here(cls, pages: Sequence[Page], jobs: int | None, gpus: tuple[str, ...]) -> Slots:
         """For `pages` on this machine: as many as there are cores, or `jobs`; a GPU for each page that asks for one."""
         wanting = sum(page.options.device == "gpu" for page in pages) if gpus else 0
-        most = jobs or _cores()
+        most = jobs or cores()
         used = gpus[: min(wanting, most)]
         return cls(max(int(not used), min(most - len(used), len(pages) - wanting)), used)
 
@@ -151,10 +151,6 @@ async def _end(session: Session, starting: asyncio.Task[None]) -> None:
     await session.stop()
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _free_memory() -> float:
     """Bytes that a new process may take; without limit where the system doesn't tell."""
     try:
@@ -176,7 +172,7 @@ def _modules_ahead(course: Course, pages: Iterable[Page]) -> list[str]:
 
 def _kernel_environment(root: Path, slots: int) -> dict[str, str]:
     """The environment of every kernel, warm or cold: the same figures' backend and as many threads, whoever builds."""
-    threads = str(max(1, _cores() // slots))
+    threads = str(max(1, cores() // slots))
     return {
         **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), threads),
         # MKL's last digits otherwise depend on where in memory an array happens to lie.

@@ -81,9 +81,9 @@ def worth_naming(provenance: Provenance) -> list[tuple[str, str]]:
 
 def _add(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     """Put the line below the page's text, and the notice below its title."""
-    from .outputs import notices
+    from .outputs import shown_on
 
-    told = notices().get(pagename)
+    told = shown_on(pagename)
     if told is None or app.builder.format != "html" or "body" not in context:
         return
     address = context["pathto"]("freshness")

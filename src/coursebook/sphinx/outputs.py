@@ -60,10 +60,11 @@ def decisions() -> list[Decision]:
     return list(_current.decisions.values())
 
 
-def notices() -> dict[str, Shown]:
-    """What each page says of its outputs; pages that MyST-NB executes in this build say nothing."""
-    names = _current.decisions
-    return {name: shown(decision) for name, decision in names.items() if not _current.executes(name)}
+def shown_on(docname: str) -> Shown | None:
+    """What a page says of its outputs; one without code, or that MyST-NB executes in this build, says nothing."""
+    if docname not in _current.decisions or _current.executes(docname):
+        return None
+    return shown(_current.decisions[docname])
 
 
 def read(text: str, docname: str) -> nbformat.NotebookNode:
