@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 VIEWS = {"light": (1280, 900, "light"), "dark": (1280, 900, "dark"), "phone": (390, 844, "light")}
-PAGES = ("index", "days/day08", "days/day09", "labs/dipping-into-pytorch", "labs/getting-started", "search", "404")
+PAGES = ("index", "days/day08", "days/day09", "labs/dipping-into-pytorch", "labs/getting-started", "guide/outputs", "freshness", "search", "404")
 TOO_WIDE = """() => [...document.querySelectorAll('body *')].filter(e => {
     const box = e.getBoundingClientRect();
     if (!(box.width > 0 && box.right > innerWidth + 1) || getComputedStyle(e).position === 'fixed') return false;
@@ -242,3 +242,20 @@ def test_previous_and_next(tab: Tab) -> None:
     page.wait_for_url("**/days/day08.html")
     page.locator("a.left-prev").click()
     page.wait_for_url("**/index.html")
+
+
+def test_the_table_of_pages_is_sorted_by_its_headings(tab: Tab) -> None:
+    page = tab.open("/freshness.html")
+    rows = "[...document.querySelectorAll('table.freshness tbody tr')].map(row => Number(row.cells[4].dataset.sort))"
+    heading = page.locator("table.freshness th").nth(4)
+    heading.get_by_role("button").focus()
+    page.keyboard.press("Enter")
+    seconds = page.evaluate(rows)
+    assert len(seconds) >= 4
+    assert seconds == sorted(seconds)
+    assert heading.get_attribute("aria-sort") == "ascending"
+    page.keyboard.press("Enter")
+    assert page.evaluate(rows) == sorted(seconds, reverse=True)
+    assert heading.get_attribute("aria-sort") == "descending"
+    page.locator("table.freshness th").nth(0).get_by_role("button").click()
+    assert heading.get_attribute("aria-sort") is None
