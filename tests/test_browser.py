@@ -18,7 +18,17 @@ pytestmark = pytest.mark.browser
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 VIEWS = {"light": (1280, 900, "light"), "dark": (1280, 900, "dark"), "phone": (390, 844, "light")}
-PAGES = ("index", "days/day08", "days/day09", "labs/dipping-into-pytorch", "labs/getting-started", "guide/outputs", "freshness", "search", "404")
+PAGES = (
+    "index",
+    "days/day08",
+    "days/day09",
+    "labs/dipping-into-pytorch",
+    "labs/getting-started",
+    "guide/outputs",
+    "freshness",
+    "search",
+    "404",
+)
 TOO_WIDE = """() => [...document.querySelectorAll('body *')].filter(e => {
     const box = e.getBoundingClientRect();
     if (!(box.width > 0 && box.right > innerWidth + 1) || getComputedStyle(e).position === 'fixed') return false;

@@ -16,13 +16,17 @@ def setup(app: Sphinx) -> dict[str, Any]:
     from .sphinx.agenda import setup_agenda
     from .sphinx.assets import setup_assets
     from .sphinx.claims import setup_claims
+    from .sphinx.current import setup_current
     from .sphinx.defaults import setup_defaults
     from .sphinx.freshness import setup_freshness
+    from .sphinx.frontmatter import setup_frontmatter
     from .sphinx.mathematics import setup_mathematics
     from .sphinx.notfound import setup_notfound
     from .sphinx.notice import setup_notice
     from .sphinx.outputs import setup_outputs
     from .sphinx.parallel import setup_parallel
+    from .sphinx.release import setup_release
+    from .sphinx.schedule import setup_schedule
 
     setup_defaults(app)
     setup_assets(app)
@@ -30,8 +34,12 @@ def setup(app: Sphinx) -> dict[str, Any]:
     setup_claims(app)
     setup_mathematics(app)
     setup_notfound(app)
+    setup_current(app)
+    setup_frontmatter(app)
     setup_outputs(app)
     setup_notice(app)
     setup_freshness(app)
     setup_parallel(app)
+    setup_release(app)
+    setup_schedule(app)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}

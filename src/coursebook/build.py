@@ -16,6 +16,7 @@ from .fingerprint import code_digest
 from .memory import remember
 from .plan import Decision, Device, Environment, Wish, plan
 from .process import RenderingProcess
+from .release import Moment
 from .render import Problem, render
 from .snapshot import SITE, Snapshot
 from .store import Store
@@ -54,9 +55,18 @@ class How:
 
 
 def build(
-    root: Path, reporter: Reporter, how: How, snapshot: Snapshot, process: RenderingProcess, *, lenient: bool = False
+    root: Path,
+    reporter: Reporter,
+    how: How,
+    snapshot: Snapshot,
+    process: RenderingProcess,
+    *,
+    lenient: bool = False,
+    moment: Moment | None = None,
 ) -> Result:
     """Build the course at `root`, the site in `process`; `snapshot` was made before, and is saved when all is well.
+
+    The site is that of `moment`, or of today.
 
     A page that fails keeps its last good outputs on the site, with a notice, and doesn't hold back the others. Raises
     CourseErrors after that, or when the site can't be rendered: then the earlier site stays as it is.
@@ -70,22 +80,26 @@ def build(
     reporter.rendering(len(course.pages))
     decisions = plan(course, Store(course.root), Environment(device=how.device))
     try:
-        warnings = render(process, course, decisions, lenient=lenient, log=reporter.log)
+        warnings = render(process, course, moment or course.today, decisions, lenient=lenient, log=reporter.log)
     except CourseErrors as group:
         errors += [error for error in group.exceptions if isinstance(error, CourseError)]
     if errors:
         raise CourseErrors("the course has errors", errors)
-    if not warnings and course.mode != "force" and all(decision.state == "current" for decision in decisions):
-        snapshot.save(len(course.pages), _due(course, decisions))
+    is_current = all(decision.state == "current" for decision in decisions)
+    if not warnings and course.mode != "force" and is_current and moment is None:
+        snapshot.save(len(course.pages), _until(course, decisions))
     return Result(course.root / SITE / "index.html", len(course.pages), done, warnings)
 
 
-def _due(course: Course, decisions: Sequence[Decision]) -> float | None:
-    """When the oldest outputs become too old, in seconds since 1970."""
-    if course.max_age is None:
-        return None
+def _until(course: Course, decisions: Sequence[Decision]) -> float | None:
+    """When outputs become too old or something is released, in seconds since 1970; None for never."""
+    moments = []
     made = [datetime.datetime.fromisoformat(d.stored.provenance.executed) for d in decisions if d.stored]
-    return (min(made) + course.max_age).timestamp() if made else None
+    if course.max_age is not None and made:
+        moments.append(min(made) + course.max_age)
+    if day := course.today.next_change(course.pages):
+        moments.append(datetime.datetime.combine(day, datetime.time(), course.timezone).astimezone())
+    return min(moments).timestamp() if moments else None
 
 
 def bring_up_to_date(

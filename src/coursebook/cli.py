@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import sys
 import time
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .bundle import Outcome
     from .course import Course
     from .execute.events import Event
+    from .release import Moment
     from .snapshot import Snapshot
 
 COLORS = {"current": "green", "failed": "red", "altered": "red", "unreadable": "red"}
@@ -94,6 +96,13 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
     _add_execution_options(build)
     build.add_argument("--lenient", action="store_true", help="print warnings without failing; errors still fail")
+    build.add_argument(
+        "--as-of",
+        type=_day,
+        metavar="DATE",
+        help="the site of that day, like 2026-10-05, with what is released then",
+    )
+    build.add_argument("--drafts", action="store_true", help="with everything that is not released yet, for its author")
     build.add_argument("-v", "--verbose", action="store_true", help="show Sphinx's own log")
     build.set_defaults(run=_build)
 
@@ -169,21 +178,22 @@ def _build(arguments: argparse.Namespace, out: Console) -> int:
 
     started = time.perf_counter()
     snapshot = Snapshot(arguments.root)
-    if not arguments.force and _is_unchanged(snapshot, out):
+    is_usual = not arguments.force and not arguments.as_of and not arguments.drafts
+    if is_usual and _is_unchanged(snapshot, out):
         return 0
 
     _require_course(arguments.root)
     with exclusive(arguments.root, out.print) as waited:
         if waited:
             snapshot = Snapshot(arguments.root)
-            if not arguments.force and _is_unchanged(snapshot, out):
+            if is_usual and _is_unchanged(snapshot, out):
                 return 0
         with RenderingProcess(arguments.root) as process, _Reporter(out, verbose=arguments.verbose) as reporter:
             # Imported here, so that --help, usage errors and a course that hasn't changed don't wait for Jupyter.
             from .build import build
 
-            how = _how(arguments)
-            result = build(arguments.root, reporter, how, snapshot, process, lenient=arguments.lenient)
+            how, moment = _how(arguments), _moment(arguments)
+            result = build(arguments.root, reporter, how, snapshot, process, lenient=arguments.lenient, moment=moment)
     for warning in result.warnings:
         out.print(f"[yellow]warning[/] {escape(str(warning))}")
     seconds = time.perf_counter() - started
@@ -193,6 +203,15 @@ def _build(arguments: argparse.Namespace, out: Console) -> int:
     )
     out.print(f"open it: {_opener()} {escape(_quoted(result.site))}")
     return 0
+
+
+def _moment(arguments: argparse.Namespace) -> Moment | None:
+    """The day that the site is to be of; None for today."""
+    from .release import Moment
+
+    if not arguments.as_of and not arguments.drafts:
+        return None
+    return Moment(arguments.as_of or datetime.date.today(), drafts=arguments.drafts)
 
 
 def _is_unchanged(snapshot: Snapshot, out: Console) -> bool:
@@ -229,6 +248,13 @@ def _add_execution_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="without a GPU, execute the pages that ask for one and have no outputs from one on the CPU",
     )
+
+
+def _day(text: str) -> datetime.date:
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a date like 2026-10-05") from None
 
 
 def _positive(text: str) -> int:

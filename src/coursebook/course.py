@@ -6,6 +6,7 @@ import datetime
 import difflib
 import os
 import re
+import zoneinfo
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ from sphinx_external_toc.parsing import MalformedError, parse_toc_data
 
 from .errors import CourseError, CourseErrors
 from .memory import recall
-from .page import SUFFIXES, Cell, Page, yaml_problem
+from .page import SUFFIXES, Cell, Page, line_in_front_matter, yaml_problem
+from .release import Moment
 
 CONFIG, TOC = "_config.yml", "_toc.yml"
 # What Jupyter Book 1 reads at the top of _config.yml; it ignores anything else without a word.
@@ -26,6 +28,8 @@ CONFIG_KEYS = (
     "title", "author", "copyright", "logo", "project", "exclude_patterns", "only_build_toc_files", "execute", "parse",
     "html", "latex", "bibtex_bibfiles", "launch_buttons", "repository", "sphinx",
 )  # fmt: skip
+# Coursebook's own, among Sphinx's below `sphinx: config:`.
+OPTIONS = ("coursebook_max_age", "coursebook_packages", "coursebook_timezone")
 ALWAYS_EXCLUDED = ("_build", "outputs", "node_modules", "__pycache__")
 
 
@@ -79,6 +83,7 @@ class Course:
                                 f"or list it under `exclude_patterns` in {CONFIG}",
                             )
                         )
+        errors += _bad_references(pages)
         if errors:
             raise CourseErrors("the course can't be read", errors)
         return cls(root, config, tuple(pages))
@@ -98,6 +103,17 @@ class Course:
         days = self._sphinx("coursebook_max_age")
         return datetime.timedelta(days=float(days)) if days else None
 
+    @property
+    def timezone(self) -> datetime.tzinfo | None:
+        """Where the course is taught: `coursebook_timezone`, like Europe/Zurich; None for where it is built."""
+        name = self._sphinx("coursebook_timezone")
+        return zoneinfo.ZoneInfo(name) if name else None
+
+    @property
+    def today(self) -> Moment:
+        """The day it is where the course is taught."""
+        return Moment(datetime.datetime.now(self.timezone).date())
+
     def _sphinx(self, key: str) -> Any:
         return ((self.config.get("sphinx") or {}).get("config") or {}).get(key)
 
@@ -113,6 +129,20 @@ class Course:
             return []
         is_excluded = Matcher(self.execution("exclude_patterns", []) or [])
         return [page for page in self.pages if page.cells and not is_excluded(page.path.as_posix())]
+
+
+def _bad_references(pages: list[Page]) -> Iterator[CourseError]:
+    """Labs in a page's schedule that the course doesn't have, and a home page that isn't out."""
+    names = {page.docname for page in pages}
+    for page in pages:
+        for name in page.options.labs:
+            if name not in names:
+                near = difflib.get_close_matches(name, names, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                line = line_in_front_matter(page.text, "labs")
+                yield CourseError(page.path, line, f"`labs` names {name!r}, which is no page of the course{hint}")
+    if pages and (pages[0].options.release or not pages[0].options.published):
+        yield CourseError(pages[0].path, None, "the home page can't have a release date, or be a draft")
 
 
 def _collect(
@@ -174,9 +204,14 @@ def _bad_options(config: Mapping[str, Any], text: str) -> Iterator[CourseError]:
         elif key == "coursebook_max_age":
             good = isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
             allowed = "a number of days above 0"
+        elif key == "coursebook_timezone":
+            good = isinstance(value, str) and value in zoneinfo.available_timezones()
+            allowed = "a name like Europe/Zurich or America/New_York"
         else:
             yield CourseError(
-                CONFIG, line, f"unknown option {key!r} (allowed: coursebook_max_age, coursebook_packages)"
+                CONFIG,
+                line,
+                f"unknown option {key!r} (allowed: {', '.join(OPTIONS)})",
             )
             continue
         if not good:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import hashlib
 import re
@@ -24,8 +25,32 @@ def _positive(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
 
 
-def _option(default: Any, check: Callable[[Any], bool], allowed: str, help: str) -> Any:
-    return field(default=default, metadata={"check": check, "allowed": allowed, "help": help})
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) and item.strip() for item in value)
+
+
+def _as_date(value: Any) -> Any:
+    """A date, also one that a notebook's metadata holds as text; anything else as it is."""
+    if isinstance(value, str):
+        try:
+            return datetime.date.fromisoformat(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _is_date(value: Any) -> bool:
+    return isinstance(value, datetime.date) and not isinstance(value, datetime.datetime)
+
+
+def _is_due(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(k, str) and k and _is_date(_as_date(v)) for k, v in value.items())
+
+
+def _option(
+    default: Any, check: Callable[[Any], bool], allowed: str, help: str, convert: Callable[[Any], Any] = lambda v: v
+) -> Any:
+    return field(default=default, metadata={"check": check, "allowed": allowed, "help": help, "convert": convert})
 
 
 @dataclass(frozen=True)
@@ -48,9 +73,52 @@ class Options:
         ),
         "a list of globs below the course's root",
         "files below the course's root that the page reads where Python can't see it (compiled code, subprocesses)",
+        tuple,
     )
     max_output: float = _option(
         10, _positive, "a number of megabytes above 0", "megabytes that one cell may print and draw"
+    )
+    release: datetime.date | None = _option(
+        None,
+        lambda value: _is_date(_as_date(value)),
+        "a date like 2026-10-05",
+        "the day from which the page is on the site",
+        _as_date,
+    )
+    published: bool = _option(
+        True, lambda value: isinstance(value, bool), "true or false", "false for a draft, which is never on the site"
+    )
+    solutions: datetime.date | None = _option(
+        None,
+        lambda value: _is_date(_as_date(value)),
+        "a date like 2026-10-12",
+        "the day from which the page's solutions are on the site",
+        _as_date,
+    )
+    date: datetime.date | None = _option(
+        None, lambda value: _is_date(_as_date(value)), "a date like 2026-10-05", "the day of the class", _as_date
+    )
+    topic: str = _option(
+        "",
+        lambda value: isinstance(value, str) and bool(value.strip()),
+        "a sentence",
+        "what the class is about, for the schedule",
+    )
+    before: str = _option(
+        "",
+        lambda value: isinstance(value, str) and bool(value.strip()),
+        "a sentence",
+        "what to do before the class, for the schedule",
+    )
+    labs: tuple[str, ...] = _option(
+        (), _is_texts, "a list of pages like labs/digits", "the labs that go with the class, for the schedule", tuple
+    )
+    due: tuple[tuple[str, datetime.date], ...] = _option(
+        (),
+        _is_due,
+        "what is due, each with its date, like {Homework 2: 2026-10-12}",
+        "what is due, for the schedule and the calendar",
+        lambda value: tuple((what, _as_date(day)) for what, day in value.items()),
     )
 
     @classmethod
@@ -74,8 +142,7 @@ class Options:
                 )
             if not known[key].metadata["check"](value):
                 raise CourseError(*place(key), f"`{key}` takes {known[key].metadata['allowed']}, not {value!r}")
-        options: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in given.items()}
-        return cls(**options)
+        return cls(**{key: known[key].metadata["convert"](value) for key, value in given.items()})
 
 
 @dataclass(frozen=True)
@@ -115,7 +182,7 @@ class Page:
         if not text.strip():
             raise CourseError(path, None, "the page is empty; it needs at least a title, `# Title`")
         front_matter = _front_matter(path, text)
-        options = Options.read(front_matter.get("coursebook"), lambda key: (path, _line_of_key(text, key)))
+        options = Options.read(front_matter.get("coursebook"), lambda key: (path, line_in_front_matter(text, key)))
         fence = next((n for n, row in enumerate(text.splitlines(), 1) if _CODE_FENCE.match(row)), None)
         if fence is None:
             return cls(path, docname, text, front_matter, options, ())
@@ -232,7 +299,7 @@ def _is_executed(front_matter: Mapping[str, Any]) -> bool:
     return executed and isinstance(front_matter.get("kernelspec"), dict)
 
 
-def _line_of_key(text: str, key: str) -> int:
+def line_in_front_matter(text: str, key: str) -> int:
     pattern = re.compile(rf"""(?:^|[\s{{,])["']?{re.escape(key)}["']?\s*:""")
     return next((n for n, row in enumerate(text.splitlines(), 1) if pattern.search(row)), 1)
 

@@ -18,6 +18,7 @@ from .errors import CourseError, CourseErrors
 from .page import Page
 from .plan import Decision
 from .process import RenderingProcess
+from .release import Moment
 from .snapshot import SITE, STAGE
 
 
@@ -39,12 +40,14 @@ class Order:
     shown as it is stored, with a notice."""
 
     course: Course
+    moment: Moment
     decisions: Sequence[Decision]
 
 
 def render(
     process: RenderingProcess,
     course: Course,
+    moment: Moment,
     decisions: Sequence[Decision],
     *,
     lenient: bool = False,
@@ -58,7 +61,7 @@ def render(
     """
     stage = course.root / STAGE
     stage.mkdir(parents=True, exist_ok=True)
-    signature = _signature(course)
+    signature = _signature(course, moment)
     signed = stage / "signature"
     is_fresh = not signed.is_file() or signed.read_text() != signature
     signed.unlink(missing_ok=True)
@@ -66,7 +69,7 @@ def render(
         # Sphinx does not notice a changed table of contents in the sidebars of unchanged pages.
         shutil.rmtree(stage / "doctrees", ignore_errors=True)
         shutil.rmtree(stage / "html", ignore_errors=True)
-    order = Order(course, [_without_notebook(decision) for decision in decisions])
+    order = Order(course, moment, [_without_notebook(decision) for decision in decisions])
     told = [Problem(**problem) for problem in process.carry_out(order, log)]
     problems = [problem for problem in told if not _lacks_outputs(problem, decisions)]
     fatal = [problem for problem in problems if problem.is_error or not lenient]
@@ -93,7 +96,7 @@ def _without_notebook(decision: Decision) -> Decision:
     return replace(decision, stored=replace(decision.stored, notebook=empty)) if decision.stored else decision
 
 
-def _signature(course: Course) -> str:
+def _signature(course: Course, moment: Moment) -> str:
     """What every page of the site depends on beside its own text."""
     digest = hashlib.sha256(__version__.encode())
     package = Path(__file__).parent
@@ -111,7 +114,8 @@ def _signature(course: Course) -> str:
             digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
     for page in course.pages:
         # Titles stand in every page's sidebar, and headings and labels are what links lead to.
-        digest.update("\n".join([page.docname, *_landmarks(page)]).encode())
+        is_out = f"{moment.shows(page)} {moment.shows_solutions(page)} {page.options}"
+        digest.update("\n".join([page.docname, is_out, *_landmarks(page)]).encode())
     return digest.hexdigest()
 
 

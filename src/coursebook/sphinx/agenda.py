@@ -217,6 +217,23 @@ class AgendaDirective(SphinxDirective):
         report(f"agenda: {problem}", location=(self.env.docname, line), type="coursebook", subtype="agenda")
 
 
+def span_of(text: str) -> tuple[int, int] | None:
+    """When the first agenda in a page's Markdown begins and ends, in minutes after midnight; None without one."""
+    block = re.search(r"^(`{3,}|:{3,})\{agenda\}[^\n]*\n(.*?)^\1", text, re.MULTILINE | re.DOTALL)
+    if not block:
+        return None
+    start = re.search(r"^:start:\s*(.+)$", block[2], re.MULTILINE)
+    try:
+        at, twelve = read_moment(start[1]) if start else (None, False)
+        slots: list[Slot] = []
+        for item in re.findall(r"^[-*+]\s+(.*)$", block[2], re.MULTILINE):
+            slots.append(read_slot(_split(item)[0], at, twelve))
+            at, twelve = slots[-1].end, slots[-1].twelve
+    except AgendaError:  # the directive says what is wrong
+        return None
+    return (slots[0].start, slots[-1].end) if slots else None
+
+
 def _split(text: str) -> tuple[str, str]:
     match = WHEN.match(text)
     if not match:

@@ -12,15 +12,15 @@ from sphinx.environment import BuildEnvironment
 
 from ..plan import Decision
 from .claims import TAG
+from .current import current
 from .notice import worth_naming
-from .outputs import decisions
 
 NAME, TITLE = "freshness", "Freshness of the outputs"
 COLUMNS = ("Page", "State", "Device", "Executed", "Seconds", "Packages", "Claims")
 
 
 def _pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
-    if app.builder.name != "html" or NAME in app.env.found_docs or not decisions():
+    if app.builder.name != "html" or NAME in app.env.found_docs or not current.decisions:
         return
     yield NAME, {"title": TITLE, "body": str(_body(app))}, "page.html"
 
@@ -32,11 +32,11 @@ def _offer_target(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> No
 
 
 def _body(app: Sphinx) -> Markup:
-    rows = decisions()
-    current = sum(decision.state == "current" for decision in rows)
+    rows = list(current.decisions.values())
+    fresh = sum(decision.state == "current" for decision in rows)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     summary = (
-        f"{current} of {len(rows)} pages with code {'is' if current == 1 else 'are'} current, as of {today}: "
+        f"{fresh} of {len(rows)} pages with code {'is' if fresh == 1 else 'are'} current, as of {today}: "
         "their outputs follow from the code as it stands, from the files it reads, from the packages it imports and "
         "from the device it asks for, and nobody has altered them since."
     )

@@ -11,6 +11,7 @@ from sphinx.application import Sphinx
 from ..plan import Decision
 from ..store import Provenance
 from .claims import TAG
+from .current import current
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,11 @@ def worth_naming(provenance: Provenance) -> list[tuple[str, str]]:
 
 def _add(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     """Put the line below the page's text, and the notice below its title."""
-    from .outputs import shown_on
-
-    told = shown_on(pagename)
-    if told is None or app.builder.format != "html" or "body" not in context:
+    # A page without code, or that MyST-NB executes in this build, says nothing.
+    decision = current.decisions.get(pagename)
+    if decision is None or current.executes(pagename) or app.builder.format != "html" or "body" not in context:
         return
+    told = shown(decision)
     address = context["pathto"]("freshness")
     # As plain text: a Markup on one side would escape the page on the other.
     body = str(context["body"]) + told.line.replace("{freshness}", address)

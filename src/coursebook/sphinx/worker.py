@@ -28,7 +28,7 @@ from ..errors import plain
 from ..execute.forkserver import die_with_parent
 from ..render import Order, Problem
 from ..snapshot import STAGE
-from .outputs import take_over
+from .current import take_over
 
 _MESSAGE = re.compile(r"^(?P<place>.*?)(?::(?P<line>\d+))?: (?P<level>WARNING|ERROR|SEVERE|CRITICAL): (?P<text>.*)$")
 _BARE = re.compile(r"^(?P<level>WARNING|ERROR|SEVERE|CRITICAL): (?P<text>.*)$")
