@@ -14,6 +14,7 @@ LINTERS = (
     ["-m", "ruff", "check", "."],
     ["-m", "ruff", "format", "--check", "."],
     ["-m", "mypy"],
+    ["-m", "codespell_lib"],
 )
 
 

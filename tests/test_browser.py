@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import axe_playwright_python
 import pytest
 
 from conftest import CHROMIUM
 
 pytestmark = pytest.mark.browser
+AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 VIEWS = {"light": (1280, 900, "light"), "dark": (1280, 900, "dark"), "phone": (390, 844, "light")}
@@ -252,6 +254,21 @@ def test_previous_and_next(tab: Tab) -> None:
     page.wait_for_url("**/days/day08.html")
     page.locator("a.left-prev").click()
     page.wait_for_url("**/index.html")
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("tab", ["light", "dark"], indirect=True)
+def test_every_page_is_accessible(tab: Tab, name: str) -> None:
+    """No serious violation that axe-core knows of."""
+    page = tab.open(f"/{name}.html")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    serious = [
+        f"{violation['id']}: {violation['help']}: {[node['html'][:100] for node in violation['nodes'][:3]]}"
+        for violation in found
+        if violation["impact"] in ("serious", "critical")
+    ]
+    assert not serious, "\n".join(serious)
 
 
 def test_the_table_of_pages_is_sorted_by_its_headings(tab: Tab) -> None:

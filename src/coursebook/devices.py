@@ -15,7 +15,7 @@ _PART = re.compile(r"^\s+MIG .* \(UUID: (?P<uuid>MIG-[\w/-]+)\)$")
 def gpus(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """The GPUs to be had here, each as CUDA_VISIBLE_DEVICES names it; none where there is no driver.
 
-    Asked of the driver's own tool and not of torch: that would take seconds, and leave CUDA initialised in a process
+    Asked of the driver's own tool and not of torch: that would take seconds, and leave CUDA initialized in a process
     that kernels are to be forked from.
     """
     try:

@@ -90,6 +90,6 @@ class TooMuchOutput(CellError):
 
 
 def plain(text: str) -> str:
-    """Text as it may go to a terminal or a log: no colour codes, no control characters but newline and tab."""
+    """Text as it may go to a terminal or a log: no color codes, no control characters but newline and tab."""
     text = ANSI.sub("", text)
     return "".join(c for c in text if c in "\n\t" or c.isprintable())

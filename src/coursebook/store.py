@@ -30,7 +30,7 @@ class Provenance:
 
     `cells` holds a digest for each code cell, `inputs` one for each file read below the root, `packages` the version of
     each distribution that the page's own code imported. `device` is what the kernel proved that it computed on, `gpu`
-    (CUDA was initialised; `device_name` names it, `device_memory` is its peak) or `cpu`; `offered` names a GPU that the
+    (CUDA was initialized; `device_name` names it, `device_memory` is its peak) or `cpu`; `offered` names a GPU that the
     page could have used. `executed` is a UTC time in ISO 8601, `seconds` and `cell_seconds` are wall-clock times,
     `peak_memory` and `device_memory` are in bytes.
     """
