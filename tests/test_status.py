@@ -271,3 +271,16 @@ def test_bad_options_in_the_configuration(tiny: Tiny, options: str, message: str
     built = tiny.build()
     assert built.code == 1
     assert f"error _config.yml:9: {message}" in built.err
+
+
+def test_another_page_beside_it_changes_nothing(course: Tiny) -> None:
+    """Packages look for others wherever modules may lie, which lists the page's folder."""
+    code = "import importlib.metadata, pkgutil\nlist(importlib.metadata.distributions())\nlist(pkgutil.iter_modules());"
+    course.cells(code)
+    assert course.build().code == 0
+    course.write({"days/two.md": "---\norphan: true\n---\n# Two\n"})
+    assert json.loads(run(course, "status", "--json").out)[0]["state"] == "current"
+    course.cells("import os\nprint(sorted(os.listdir('.')))")
+    assert course.build().code == 0
+    course.write({"days/three.md": "---\norphan: true\n---\n# Three\n"})
+    assert json.loads(run(course, "status", "--json").out)[0]["reasons"] == ["days/ changed"]

@@ -54,9 +54,10 @@ def _start(root: str, asks_for_gpu: bool) -> None:
                 elif name not in written:
                     read.setdefault(name)
             elif event in ("os.listdir", "os.scandir"):
-                # The import system lists the folder that the page is in; that says nothing about the page.
+                # Whatever looks for modules or installed packages lists the folder that the page is in, too; that
+                # says nothing about the page.
                 caller = sys._getframe(1).f_code.co_filename
-                if not caller.startswith("<frozen importlib"):
+                if "importlib" not in caller and not caller.endswith("pkgutil.py"):
                     name = below(arguments[0] if arguments and arguments[0] is not None else ".")
                     if name:
                         read.setdefault(name + "/")
