@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -88,6 +89,9 @@ class _Run:
                     group.create_task(self._work_on_cpu())
                 for gpu in self._slots.gpus:
                     group.create_task(self._work_on_gpu(gpu))
+        except asyncio.CancelledError:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: a second one would leave kernels behind
+            raise
         finally:
             for session, starting in self._prepared.values():
                 await _end(session, starting)
