@@ -84,7 +84,7 @@ def _due(course: Course, decisions: Sequence[Decision]) -> float | None:
     if course.max_age is None:
         return None
     made = [datetime.datetime.fromisoformat(d.stored.provenance.executed) for d in decisions if d.stored]
-    return (min(made) + course.max_age).timestamp() if made else None
+    return min(made).timestamp() + course.max_age.total_seconds() if made else None
 
 
 def bring_up_to_date(
