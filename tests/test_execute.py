@@ -148,6 +148,23 @@ def test_a_page_without_memory_fails_and_no_other(tiny: Tiny, how: list[str]) ->
     assert outputs(tiny, "labs/two")[0][0]["text"] == f"{2**24}\n"
 
 
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("x = 1\nwith open('file', 'w'):\n    1 / 0", 3),
+        ("try:\n    1 / 0\nfinally:\n    x = 1\n    y = 2", 2),
+        ("def f():\n    return 1 / 0\n\nf()", 4),
+        ("x = 1\n1 +", 2),
+    ],
+    ids=["with", "finally", "function", "syntax"],
+)
+def test_the_line_is_the_one_that_failed(tiny: Tiny, code: str, line: int) -> None:
+    tiny.cells("x = 0", code)
+    status, _, err = execute(tiny)
+    assert status == 1
+    assert f"error days/one.md:{11 + line}: the cell raised " in err
+
+
 LIMITED = HEAD.replace("---\n", "", 1).replace("---\n", "coursebook: {timeout: 1}\n---\n")
 
 
