@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -72,18 +73,23 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     return folder
 
 
-@pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
+def interrupt(process: subprocess.Popen[str], pauses: list[float]) -> None:
+    """Ctrl-C, as a terminal sends it, and again after each pause."""
+    for pause in [0.0, *pauses]:
+        time.sleep(pause)
+        os.killpg(process.pid, signal.SIGINT)
+
+
+@pytest.mark.parametrize("pauses", [[], [0.02] * 10], ids=["once", "again and again"])
 @pytest.mark.parametrize("stage", STAGES)
-def test_an_interrupted_command_ends_at_once(tiny: Tiny, elsewhere: Path, stage: Stage, times: int) -> None:
+def test_an_interrupted_command_ends_at_once(tiny: Tiny, elsewhere: Path, stage: Stage, pauses: list[float]) -> None:
     begun = elsewhere / "begun"
     stage(tiny, elsewhere / "slow_to_begin.py", str(begun))
     process = tiny.start()
     assert until(begun.exists)
     time.sleep(0.1)  # so that a cell has begun to sleep
     started = time.monotonic()
-    for _ in range(times):
-        os.killpg(process.pid, signal.SIGINT)
-        time.sleep(0.2)
+    interrupt(process, pauses)
     _, err = process.communicate(timeout=30)
     assert time.monotonic() - started < 5
     assert (process.returncode, err) == (130, "interrupted; what was executed before is kept\n")
@@ -102,17 +108,15 @@ def test_a_killed_command_takes_its_processes_along(tiny: Tiny, elsewhere: Path,
     assert until(lambda: not tiny.processes(), seconds=10), tiny.processes()
 
 
-@pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
+@pytest.mark.parametrize("pauses", [[], [0.02] * 10], ids=["once", "again and again"])
 @pytest.mark.parametrize("command", ["build", "execute"])
-def test_a_command_that_waits_can_be_interrupted(tiny: Tiny, command: str, times: int) -> None:
+def test_a_command_that_waits_can_be_interrupted(tiny: Tiny, command: str, pauses: list[float]) -> None:
     tiny.write({f"{STAGE}/lock": ""})
     with FileLock(tiny.root / STAGE / "lock"):
         process = tiny.start(command)
         assert process.stdout is not None
         assert "waiting for it" in process.stdout.readline()
-        for _ in range(times):
-            os.killpg(process.pid, signal.SIGINT)
-            time.sleep(0.2)
+        interrupt(process, pauses)
         _, err = process.communicate(timeout=5)
     assert (process.returncode, err) == (130, "interrupted; what was executed before is kept\n")
     assert not tiny.processes()

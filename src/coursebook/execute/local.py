@@ -83,19 +83,28 @@ class _Run:
         self._errors: list[CourseError] = []
 
     async def execute(self) -> list[CourseError]:
+        work = asyncio.create_task(self._work())
+        try:
+            await asyncio.wait([work])
+        except asyncio.CancelledError:
+            # Ctrl-C. Another one would disturb the end of the kernels, which takes a moment.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            work.cancel()
+            await asyncio.wait([work])
+            raise
+        work.result()
+        return self._errors
+
+    async def _work(self) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._slots.cores):
                     group.create_task(self._work_on_cpu())
                 for gpu in self._slots.gpus:
                     group.create_task(self._work_on_gpu(gpu))
-        except asyncio.CancelledError:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: a second one would leave kernels behind
-            raise
         finally:
             for session, starting in self._prepared.values():
                 await _end(session, starting)
-        return self._errors
 
     async def _work_on_cpu(self) -> None:
         while self._for_cpu:
