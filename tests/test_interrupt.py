@@ -104,8 +104,9 @@ def test_a_killed_command_takes_its_processes_along(tiny: Tiny, elsewhere: Path,
     assert until(begun.exists)
     assert len(tiny.processes()) > 1, "there is something to be left over"
     process.kill()
-    process.communicate()
+    process.wait()
     assert until(lambda: not tiny.processes(), seconds=10), tiny.processes()
+    process.communicate()
 
 
 @pytest.mark.parametrize("pauses", [[], [0.02] * 10], ids=["once", "again and again"])
