@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +78,29 @@ class Tiny:
         code = main(["build", "--root", str(self.root), *arguments])
         return Built(code, *self.capture())
 
+    def start(self, command: str = "build") -> subprocess.Popen[str]:
+        """The command in a process of its own, which leads a group, as a terminal has it."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "coursebook", command, "--root", str(self.root)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "COURSE_UNDER_TEST": str(self.root)},
+        )
+
+    def processes(self) -> dict[int, str]:
+        """What runs of the started commands, be it a kernel or what a cell has started: command lines by number."""
+        mark, found = f"COURSE_UNDER_TEST={self.root}".encode(), {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                # A process that has ended and is not yet forgotten has neither.
+                if mark in (folder / "environ").read_bytes().split(b"\0"):
+                    found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+        return found
+
     def html(self, docname: str = "days/one") -> str:
         return (self.root / "_build/html" / f"{docname}.html").read_text(encoding="utf-8")
 
@@ -82,6 +108,16 @@ class Tiny:
         """Every file of the built site with its bytes."""
         html = self.root / "_build/html"
         return {p.relative_to(html).as_posix(): p.read_bytes() for p in html.rglob("*") if p.is_file()}
+
+
+def until(happened: Callable[[], object], seconds: float = 30.0) -> bool:
+    """Whether it has happened before so many seconds are over; returns as soon as it has."""
+    end = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Tiny
+from conftest import HEAD, ROOT, Tiny, until
 from coursebook.cli import main
 from coursebook.execute.kernels import ForkServer, can_fork
 from coursebook.execute.local import _kernel_environment
@@ -20,6 +21,11 @@ from coursebook.execute.local import _kernel_environment
 pytestmark = pytest.mark.kernel
 needs_fork = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
 
+# As when the system takes back what it has not: in the middle of an allocation, from outside the cell's own thread.
+OUT_OF_MEMORY = (
+    "import os, signal, threading\nthreading.Timer(0.3, os.kill, (os.getpid(), signal.SIGKILL)).start()\n"
+    "heap = []\nwhile len(heap) < 10**9:\n    heap = [bytes(10**6)] * 1000"
+)
 CLEAN = "import numpy as np\nimport random, torch\nprint(np.random.rand(), random.random(), torch.initial_seed())"
 
 
@@ -59,6 +65,26 @@ def test_a_page_of_traps_says_the_same_warm_and_cold(tiny: Tiny, monkeypatch: py
     assert outputs(tiny, "labs/two")[1] == warm[1]
 
 
+@pytest.mark.site
+@needs_fork
+def test_the_course_says_the_same_warm_and_cold(tmp_path: Path) -> None:
+    for name in ("_config.yml", "_toc.yml", "index.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("days", "labs", "assets"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    said: list[dict[str, Any]] = []
+    for how in ([], ["--cold"]):
+        assert main(["execute", "--root", str(tmp_path), "--force", *how]) == 0
+        pages = sorted((tmp_path / "outputs").rglob("*.ipynb"))
+        said.append({path.stem: json.loads(path.read_text())["cells"] for path in pages})
+    warm, cold = said
+    assert warm.keys() == cold.keys()
+    assert len(warm) == len(list((ROOT / "outputs").rglob("*.ipynb")))
+    for page, cells in warm.items():
+        for number, (a, b) in enumerate(zip(cells, cold[page], strict=True)):
+            assert a == b, f"cell {number} of {page}: text, or figures byte for byte"
+
+
 @needs_fork
 def test_unseeded_generators_differ_between_warm_kernels(tiny: Tiny) -> None:
     two_pages(tiny, [CLEAN], [CLEAN])
@@ -96,10 +122,11 @@ def test_the_longest_page_begins_first(tiny: Tiny) -> None:
         ("import os\nos._exit(3)", "the cell killed its kernel"),
         ("import ctypes\nctypes.string_at(0)", "the cell killed its kernel"),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "the cell killed its kernel"),
+        (OUT_OF_MEMORY, "the cell killed its kernel"),
         ("raise SystemExit(1)", "the cell raised SystemExit: 1"),
         ("input('name? ')", "the cell raised StdinNotImplementedError"),
     ],
-    ids=["os._exit", "segmentation fault", "killed", "SystemExit", "input"],
+    ids=["os._exit", "segmentation fault", "killed", "killed while it allocates", "SystemExit", "input"],
 )
 def test_a_page_that_kills_its_kernel_hurts_no_other(tiny: Tiny, code: str, problem: str, how: list[str]) -> None:
     two_pages(tiny, [code], ["import time\ntime.sleep(1)\nprint('fine')"])
@@ -108,6 +135,82 @@ def test_a_page_that_kills_its_kernel_hurts_no_other(tiny: Tiny, code: str, prob
     assert f"error days/one.md:8: {problem}" in err
     assert outputs(tiny, "labs/two")[0][0]["text"] == "fine\n"
     assert not (tiny.root / "outputs/days/one.ipynb").exists()
+
+
+@needs_fork
+@pytest.mark.parametrize("how", [[], ["--cold"]], ids=["warm", "cold"])
+def test_a_page_without_memory_fails_and_no_other(tiny: Tiny, how: list[str]) -> None:
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))\nx = bytearray(2**34)"
+    two_pages(tiny, [limit], ["import time\ntime.sleep(1)\nprint(len(bytearray(2**24)))"])
+    status, _, err = execute(tiny, *how)
+    assert status == 1
+    assert "error days/one.md:10: the cell raised MemoryError" in err
+    assert outputs(tiny, "labs/two")[0][0]["text"] == f"{2**24}\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("x = 1\nwith open('file', 'w'):\n    1 / 0", 3),
+        ("try:\n    1 / 0\nfinally:\n    x = 1\n    y = 2", 2),
+        ("def f():\n    return 1 / 0\n\nf()", 4),
+        ("x = 1\n1 +", 2),
+    ],
+    ids=["with", "finally", "function", "syntax"],
+)
+def test_the_line_is_the_one_that_failed(tiny: Tiny, code: str, line: int) -> None:
+    tiny.cells("x = 0", code)
+    status, _, err = execute(tiny)
+    assert status == 1
+    assert f"error days/one.md:{11 + line}: the cell raised " in err
+
+
+LIMITED = HEAD.replace("---\n", "", 1).replace("---\n", "coursebook: {timeout: 1}\n---\n")
+
+
+def test_a_cell_may_tidy_up_when_its_time_is_over(tiny: Tiny) -> None:
+    two_pages(tiny, [], ["print('fine')"])
+    tidying = (
+        "import pathlib, time\ntry:\n    time.sleep(600)\nfinally:\n    time.sleep(0.5)\n"
+        "    pathlib.Path('tidied').write_text('up')"
+    )
+    tiny.cells("1", tidying, head=f"---\n{LIMITED}")
+    status, _, err = execute(tiny)
+    assert status == 1
+    line = (tiny.root / "days/one.md").read_text().splitlines().index("    time.sleep(600)") + 1
+    assert f"error days/one.md:{line}: the cell ran longer than the 1 s allowed" in err
+    assert (tiny.root / "days/tidied").read_text() == "up"
+    assert outputs(tiny, "labs/two")[0][0]["text"] == "fine\n"
+
+
+@pytest.mark.parametrize("how", [[], ["--cold"]], ids=["warm", "cold"])
+def test_a_cell_that_does_not_end_when_its_time_is_over_is_killed(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch, how: list[str]
+) -> None:
+    monkeypatch.setattr("coursebook.execute.session.GRACE", 0.5)
+    two_pages(tiny, [], ["import time\ntime.sleep(2)\nprint('fine')"])
+    stubborn = (
+        "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\n"
+        "while True:\n    try:\n        time.sleep(600)\n    except KeyboardInterrupt:\n        pass"
+    )
+    tiny.cells(stubborn, "print('never')", head=f"---\n{LIMITED}")
+    started = time.monotonic()
+    status, _, err = execute(tiny, *how)
+    assert time.monotonic() - started < 20
+    assert status == 1
+    assert "error days/one.md:9: the cell ran longer than the 1 s allowed" in err
+    pid = int((tiny.root / "days/pid").read_text())
+    assert until(lambda: not _is_alive(pid), seconds=5)
+    assert outputs(tiny, "labs/two")[0][0]["text"] == "fine\n"
+    assert not (tiny.root / "outputs/days/one.ipynb").exists()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @needs_fork

@@ -16,6 +16,7 @@ import nbformat
 import pytest
 
 from conftest import Tiny
+from coursebook.snapshot import STAGE
 from coursebook.store import Store
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")]
@@ -33,7 +34,11 @@ def test_killed_builds(tiny: Tiny) -> None:
         tiny.cells(f"import time\ntime.sleep(0.3)\nprint('{name}', 'said')", name=f"{name}.md")
     store, command = Store(tiny.root), [sys.executable, "-m", "coursebook", "build", "--root", str(tiny.root)]
     stored: set[str] = set()
-    for _ in range(KILLS):
+    assert tiny.build().code == 0
+    site = tiny.site()
+    for number in range(KILLS):
+        # A new title stands in every page's sidebar: a build that is killed late is replacing files.
+        tiny.write({"index.md": f"# Home {number}\n\nWelcome.\n"})
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(chance.uniform(0.5, 6.0))
         process.send_signal(signal.SIGKILL)
@@ -45,6 +50,7 @@ def test_killed_builds(tiny: Tiny) -> None:
             assert page is not None
             assert page.is_intact
             nbformat.validate(nbformat.read(store.path(name), as_version=4))
+        assert_whole(tiny.site(), site)
         stored = now
         if len(stored) == PAGES:  # begin again, so that there is something to kill
             tiny.write({f"outputs/{name}.ipynb": None for name in stored})
@@ -53,6 +59,22 @@ def test_killed_builds(tiny: Tiny) -> None:
     assert built.code == 0, built.err
     assert f"{PAGES - len(stored)} of them executed" in built.out, "the next build does only the rest"
     assert "said" in tiny.html("days/p0")
+    left = [path for path in tiny.root.rglob(".*.new") if path.is_file()]
+    assert not left, "what killed commands left half-written is removed"
+    assert [*store.docnames()] == names
+
+
+def assert_whole(site: dict[str, bytes], earlier: dict[str, bytes]) -> None:
+    """Each file of a site is the earlier one or has been replaced as a whole; only hidden ones may be half-written."""
+    shown = {name: data for name, data in site.items() if not name.rpartition("/")[2].startswith(".")}
+    assert earlier.keys() <= site.keys(), "nothing is gone"
+    for name, data in shown.items():
+        if name.startswith("_static/"):
+            assert data == earlier[name], name
+        elif name.endswith(".html"):
+            assert data.rstrip().endswith(b"</html>"), name
+        elif name.endswith(".js"):
+            assert data.endswith(b")"), name
 
 
 def test_a_full_disk(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,3 +126,12 @@ def test_hostile_outputs(tiny: Tiny) -> None:
     assert failing.code == 1
     assert "raised ValueError:  [bold]<b>" in failing.err or "[bold]<b>" in failing.err
     assert not set("\x1b\x07\0") & set(failing.err), "nothing that a terminal obeys"
+
+
+def test_what_a_killed_command_left_is_removed(tiny: Tiny) -> None:
+    assert tiny.cells("print(1)").build().code == 0
+    left = ["outputs/days/.one.ipynb.123.new", "_build/html/days/.one.html.new", f"{STAGE}/.snapshot.json.123.new"]
+    tiny.write(dict.fromkeys(left, "half")).cells("print(2)")
+    built = tiny.build()
+    assert built.code == 0, built.err
+    assert [name for name in left if (tiny.root / name).exists()] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -74,6 +75,70 @@ def test_bad_files_are_named(tmp_path: Path, damage: object, problem: str) -> No
         store.read("days/one")
     assert str(error.value).startswith("outputs/days/one.ipynb: ")
     assert problem in str(error.value)
+
+
+def changed(where: str, value: object) -> Callable[[str], str]:
+    """What replaces a value in a stored file's JSON, given by its keys; None for no value at all."""
+
+    def change(text: str) -> str:
+        whole = json.loads(text)
+        *keys, last = [int(key) if key.isdigit() else key for key in where.split("/")]
+        part = whole
+        for key in keys:
+            part = part[key]
+        part[last] = value
+        return json.dumps(whole)
+
+    return change
+
+
+MADE_IN = "metadata/coursebook/provenance"
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (f"{MADE_IN}/executed", "yesterday"),
+        (f"{MADE_IN}/executed", "2026-11-21T00:00:00"),
+        (f"{MADE_IN}/executed", None),
+        (f"{MADE_IN}/inputs", None),
+        (f"{MADE_IN}/inputs", {"x": 5}),
+        (f"{MADE_IN}/packages", 5),
+        (f"{MADE_IN}/packages", {"numpy": None}),
+        (f"{MADE_IN}/code", None),
+        (f"{MADE_IN}/cells", 5),
+        (f"{MADE_IN}/cells", [1]),
+        (f"{MADE_IN}/seconds", "long"),
+        (f"{MADE_IN}/cell_seconds", [None]),
+        (f"{MADE_IN}/device", ["cpu"]),
+        (f"{MADE_IN}/python", 3.11),
+        (MADE_IN, None),
+        (MADE_IN, []),
+        ("metadata/coursebook", []),
+        ("metadata/coursebook/schema", None),
+        ("metadata/coursebook/schema", float("inf")),
+        ("metadata", 5),
+        ("cells", None),
+        ("cells", [5]),
+        ("cells", [{}]),
+        ("cells/1", {"cell_type": "code", "source": "1"}),
+        ("cells/1/outputs", "\ud800"),
+    ],
+    ids=lambda value: str(value).removeprefix(MADE_IN + "/").encode("ascii", "replace").decode(),
+)
+def test_provenance_that_cannot_be_is_unreadable(tmp_path: Path, where: str, value: object) -> None:
+    store = Store(tmp_path)
+    path = store.write("one", notebook(("1", "1")), MADE)
+    path.write_text(changed(where, value)(path.read_text()))
+    with pytest.raises(CourseError, match=r"^outputs/one.ipynb: not outputs that Coursebook wrote"):
+        store.read("one")
+
+
+def test_a_file_that_is_no_text_is_unreadable(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write("one", notebook(("1", "1")), MADE).write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(CourseError, match="not outputs that Coursebook wrote"):
+        store.read("one")
 
 
 def test_a_failed_write_leaves_the_earlier_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,10 +96,10 @@ def _until(course: Course, decisions: Sequence[Decision]) -> float | None:
     moments = []
     made = [datetime.datetime.fromisoformat(d.stored.provenance.executed) for d in decisions if d.stored]
     if course.max_age is not None and made:
-        moments.append(min(made) + course.max_age)
+        moments.append(min(made).timestamp() + course.max_age.total_seconds())
     if day := course.today.next_change(course.pages):
-        moments.append(datetime.datetime.combine(day, datetime.time(), course.timezone).astimezone())
-    return min(moments).timestamp() if moments else None
+        moments.append(datetime.datetime.combine(day, datetime.time(), course.timezone).timestamp())
+    return min(moments, default=None)
 
 
 def bring_up_to_date(

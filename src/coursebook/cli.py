@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import signal
 import sys
 import time
 from collections import Counter
@@ -66,12 +67,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         _print_error(err, error)
         return 1
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would only disturb the end
         err.print("interrupted; what was executed before is kept")
         return 130
 
 
 def _print_error(err: Console, error: BaseException) -> None:
-    first, _, rest = str(error).partition("\n")
+    said = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        said = f"{error.filename2 or error.filename}: {error.strerror}" if error.filename else error.strerror
+    first, _, rest = said.partition("\n")
     err.print(f"[bold red]error[/] {escape(first)}" + (f"\n{escape(rest)}" if rest else ""))
 
 

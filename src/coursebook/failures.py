@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .snapshot import STAGE
+from .store import replacing
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,6 @@ class Failures:
         if failure:
             failures[docname] = failure
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        passing = self._path.with_suffix(".new")
         rows = {name: asdict(failures[name]) for name in sorted(failures)}
-        passing.write_text(json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8")
-        passing.replace(self._path)
+        with replacing(self._path) as file:
+            file.write(json.dumps(rows, indent=1, ensure_ascii=False).encode())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .snapshot import STAGE
+from .snapshot import OUTPUTS, STAGE
 
 
 @contextlib.contextmanager
@@ -28,6 +28,14 @@ def exclusive(root: Path, say: Callable[[str], None]) -> Iterator[bool]:
         lock.acquire()
         waited = True
     try:
+        _tidy(root)
         yield waited
     finally:
         lock.release()
+
+
+def _tidy(root: Path) -> None:
+    """Remove what a command that was killed left half-written; the site's own is removed when it is published."""
+    for path in [*(root / OUTPUTS).rglob(".*.new"), *(root / STAGE).glob(".*.new")]:
+        with contextlib.suppress(OSError):  # it does no harm
+            path.unlink()

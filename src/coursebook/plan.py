@@ -143,8 +143,11 @@ NEVER_TOUCHED = "asks for a GPU, and never touched the one it was given"
 
 
 def _counts(failure: Failure, page: Page, stored: StoredPage | None) -> bool:
-    """Whether a failure is of the code as it stands, and later than the outputs that there are."""
-    return failure.code == code_digest(page) and (stored is None or failure.executed >= stored.provenance.executed)
+    """Whether a failure is of the code as it stands, and later than the outputs that there are of it."""
+    if failure.code != code_digest(page):
+        return False
+    made = stored.provenance if stored else None
+    return made is None or made.code != failure.code or failure.executed >= made.executed
 
 
 def _is_in_vain(state: State, reasons: list[str]) -> bool:

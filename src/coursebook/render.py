@@ -135,16 +135,25 @@ def _landmarks(page: Page) -> Iterator[str]:
 
 
 def _publish(source: Path, target: Path) -> None:
-    """Make `target` the same as `source`, a changed file at a time, each replaced whole; the pages come last."""
+    """Make `target` the same as `source`, each changed file replaced whole; the pages come last.
+
+    All of them are copied before the first takes its place: a full disk leaves the earlier site as it was.
+    """
     wanted = [p.relative_to(source) for p in source.rglob("*") if p.is_file()]
-    for path in sorted(wanted, key=lambda p: (p.suffix == ".html", p)):
-        new, old = source / path, target / path
-        if old.is_file() and filecmp.cmp(new, old, shallow=False):
-            continue
-        old.parent.mkdir(parents=True, exist_ok=True)
-        passing = old.with_name(f".{old.name}.new")
-        shutil.copyfile(new, passing)
-        passing.replace(old)
+    passing: dict[Path, Path] = {}  # by the file whose place it takes
+    try:
+        for path in sorted(wanted, key=lambda p: (p.suffix == ".html", p)):
+            new, old = source / path, target / path
+            if old.is_file() and filecmp.cmp(new, old, shallow=False):
+                continue
+            old.parent.mkdir(parents=True, exist_ok=True)
+            passing[old] = old.with_name(f".{old.name}.new")
+            shutil.copyfile(new, passing[old])
+        for old, copy in passing.items():
+            copy.replace(old)
+    finally:
+        for copy in passing.values():
+            copy.unlink(missing_ok=True)
     keep = set(wanted)
     for path in sorted((p for p in target.rglob("*")), reverse=True):
         if path.is_file() and path.relative_to(target) not in keep:

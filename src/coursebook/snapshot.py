@@ -39,10 +39,11 @@ class Snapshot:
 
     def save(self, pages: int, due: float | None) -> None:
         """Remember that all fits together; `due` is the time (seconds since 1970) from which outputs are too old."""
+        from .store import replacing  # which imports nbformat: nothing that a course without changes waits for
+
         content = {"sources": self._sources, "results": self._results(), "pages": pages, "due": due}
-        passing = self._file.with_suffix(".new")
-        passing.write_text(json.dumps(content), encoding="utf-8")
-        passing.replace(self._file)
+        with replacing(self._file) as file:
+            file.write(json.dumps(content).encode())
 
     def forget(self) -> None:
         self._file.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ and a file that can't be read is never overwritten without having been named.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import difflib
 import hashlib
 import json
@@ -22,6 +23,8 @@ from .errors import CourseError
 
 FOLDER = "outputs"
 SCHEMA = 1
+# What a code cell is shown with.
+_PARTS = {"source", "outputs", "execution_count"}
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,21 @@ class Provenance:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Provenance:
+        """What a file says, which may have been changed by hand. Raises TypeError or ValueError for what can't be."""
         known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
         for name in ("cells", "cell_seconds"):
             known[name] = tuple(known.get(name, ()))
-        return cls(**known)
+        for name in ("inputs", "packages"):
+            known[name] = dict(known.get(name, {}))
+        made = cls(**known)
+        texts = [made.code, made.device, made.device_name, made.offered, made.python, made.platform, made.commit]
+        texts += [*made.cells, *made.inputs.values(), *made.packages.values()]
+        numbers = [made.seconds, made.peak_memory, made.device_memory, *made.cell_seconds]
+        if not all(isinstance(text, str) for text in texts) or not all(isinstance(n, (int, float)) for n in numbers):
+            raise TypeError("a text or a number is something else")
+        if datetime.datetime.fromisoformat(made.executed).tzinfo is None:
+            raise ValueError(f"{made.executed} is in no time zone")
+        return made
 
 
 @dataclass(frozen=True)
@@ -95,28 +109,31 @@ class Store:
         path = self.path(docname)
         name = path.relative_to(self.root)
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_bytes()
         except FileNotFoundError:
             return None
         try:
-            notebook = nbformat.from_dict(json.loads(text))  # type: ignore[no-untyped-call]
+            notebook = nbformat.from_dict(json.loads(text.decode()))  # type: ignore[no-untyped-call]
             data = notebook["metadata"]["coursebook"]
             schema = int(data["schema"])
-        except (ValueError, KeyError, TypeError):
+            if schema > SCHEMA:
+                raise CourseError(
+                    name,
+                    None,
+                    f"written by a newer Coursebook (schema {schema}, this one knows {SCHEMA}); "
+                    "update Coursebook, or remove the file",
+                )
+            provenance = Provenance.from_json(data["provenance"])
+            digest = outputs_digest(notebook)
+            is_whole = all(cell.keys() >= _PARTS for cell in _code_cells(notebook))
+        except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError):
+            is_whole = False
+        if not is_whole:
             raise CourseError(
                 name,
                 None,
                 "not outputs that Coursebook wrote, or cut off; remove the file to have the page executed again",
-            ) from None
-        if schema > SCHEMA:
-            raise CourseError(
-                name,
-                None,
-                f"written by a newer Coursebook (schema {schema}, this one knows {SCHEMA}); "
-                "update Coursebook, or remove the file",
             )
-        provenance = Provenance.from_json(data["provenance"])
-        digest = outputs_digest(notebook)
         return StoredPage(docname, notebook, provenance, data.get("outputs_sha256") == digest, digest)
 
     def write(self, docname: str, notebook: nbformat.NotebookNode, provenance: Provenance) -> Path:
@@ -150,6 +167,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         passing.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk is noticed by a write, which doesn't tell of what
+        raise
     finally:
         with contextlib.suppress(OSError):
             passing.unlink(missing_ok=True)

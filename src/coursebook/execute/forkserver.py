@@ -1,9 +1,10 @@
 """The fork server: a process that has imported what the pages import, and forks a kernel on request.
 
-Started by `kernels.py` with the number of a socket's descriptor. It reads one JSON object a line: first
-`{"modules": [...]}`, the modules to import; then `{"arguments": [...], "cwd": ..., "environment": {...}}` for each
-kernel, which it answers with `{"pid": ...}`. It never starts a thread or a parallel region of its own and never
-touches CUDA, because a process that did can't be forked safely. When the socket closes it kills its kernels and ends.
+Started by `kernels.py` with the number of a socket's descriptor and that of its process. It reads one JSON object a
+line: first `{"modules": [...]}`, the modules to import; then `{"arguments": [...], "cwd": ..., "environment": {...}}`
+for each kernel, which it answers with `{"pid": ...}`. It never starts a thread or a parallel region of its own and
+never touches CUDA, because a process that did can't be forked safely. When the socket closes it kills its kernels and
+ends.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from typing import Any, NoReturn
 PR_SET_PDEATHSIG = 1
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, parent: int) -> None:
     # Ctrl-C in the terminal reaches the whole group; who ends and when is the client's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent(parent)
     control = socket.socket(fileno=descriptor)
     lines = control.makefile("r", encoding="utf-8")
     kernels: set[int] = set()
@@ -35,6 +37,7 @@ def main(descriptor: int) -> None:
             request = json.loads(line)
             if "modules" in request:
                 answer: dict[str, Any] = {"imported": _import(request["modules"])}
+                die_with_parent(None)  # from here on it hears of that by itself, and has kernels to kill before
             else:
                 pid = _fork(request, control)
                 kernels.add(pid)
@@ -110,10 +113,10 @@ def _become_kernel(request: dict[str, Any], control: socket.socket) -> NoReturn:
         os._exit(0)
 
 
-def die_with_parent(parent: int) -> None:
-    """Have Linux kill this process when the one that started it ends, however it ends."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before we asked to be told
+def die_with_parent(parent: int | None) -> None:
+    """Have Linux kill this process when the one that started it ends, however it ends; None: no longer."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL if parent else 0)
+    if parent and os.getppid() != parent:  # it died before we asked to be told
         os._exit(1)
 
 
@@ -121,4 +124,4 @@ if __name__ == "__main__":
     # As ipykernel does: the folder that we were started from is no place to import from.
     if sys.path[0] in ("", os.getcwd()):  # noqa: PTH109
         del sys.path[0]
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -49,10 +49,9 @@ class ForkServer:
 
     def __init__(self, modules: Iterable[str], environment: Mapping[str, str]) -> None:
         ours, theirs = socket.socketpair()
-        self._control = ours
-        self._lines = ours.makefile("r", encoding="utf-8")
+        self._control, self._heard = ours, b""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "coursebook.execute.forkserver", str(theirs.fileno())],
+            [sys.executable, "-m", "coursebook.execute.forkserver", str(theirs.fileno()), str(os.getpid())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             env=dict(environment),
@@ -62,7 +61,8 @@ class ForkServer:
         self._lock = asyncio.Lock()
         self._is_warm = False
         with contextlib.suppress(OSError):  # it has died; whoever wants a kernel of it will hear
-            self._send({"modules": list(dict.fromkeys([*ALWAYS, *_ahead(modules)]))})
+            ours.sendall(_line({"modules": list(dict.fromkeys([*ALWAYS, *_ahead(modules)]))}))
+        ours.setblocking(False)
 
     async def fork(self, arguments: list[str], cwd: str, environment: Mapping[str, str]) -> Forked:
         """Have a kernel forked. Raises ConnectionError when the server has died."""
@@ -70,22 +70,24 @@ class ForkServer:
             if not self._is_warm:
                 await self._answer()
                 self._is_warm = True
+            request = {"arguments": arguments, "cwd": cwd, "environment": dict(environment)}
             try:
-                self._send({"arguments": arguments, "cwd": cwd, "environment": dict(environment)})
+                await asyncio.get_running_loop().sock_sendall(self._control, _line(request))
             except OSError as error:
                 raise ConnectionError("the fork server has died") from error
             return Forked(int((await self._answer())["pid"]))
 
-    def _send(self, request: Mapping[str, Any]) -> None:
-        self._control.sendall(json.dumps(request).encode() + b"\n")
-
     async def _answer(self) -> dict[str, Any]:
-        try:
-            answer = await asyncio.to_thread(self._lines.readline)
-        except OSError as error:
-            raise ConnectionError("the fork server has died") from error
-        if not answer:
-            raise ConnectionError("the fork server has died")
+        # Not in a thread: after Ctrl-C it would wait on until the server has imported everything.
+        while b"\n" not in self._heard:
+            try:
+                heard = await asyncio.get_running_loop().sock_recv(self._control, 65536)
+            except OSError as error:
+                raise ConnectionError("the fork server has died") from error
+            if not heard:
+                raise ConnectionError("the fork server has died")
+            self._heard += heard
+        answer, _, self._heard = self._heard.partition(b"\n")
         told: dict[str, Any] = json.loads(answer)
         return told
 
@@ -93,13 +95,18 @@ class ForkServer:
         """End the server and the kernels that are left."""
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)
-        self._lines.close()
         self._control.close()
+        if not self._is_warm:
+            self._process.kill()  # it has no kernels yet, and would import to the end before it listens
         try:
             self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _line(request: Mapping[str, Any]) -> bytes:
+    return json.dumps(request).encode() + b"\n"
 
 
 def _ahead(modules: Iterable[str]) -> Iterable[str]:

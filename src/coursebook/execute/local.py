@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -82,6 +83,19 @@ class _Run:
         self._errors: list[CourseError] = []
 
     async def execute(self) -> list[CourseError]:
+        work = asyncio.create_task(self._work())
+        try:
+            await asyncio.wait([work])
+        except asyncio.CancelledError:
+            # Ctrl-C. Another one would disturb the end of the kernels, which takes a moment.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            work.cancel()
+            await asyncio.wait([work])
+            raise
+        work.result()
+        return self._errors
+
+    async def _work(self) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._slots.cores):
@@ -91,7 +105,6 @@ class _Run:
         finally:
             for session, starting in self._prepared.values():
                 await _end(session, starting)
-        return self._errors
 
     async def _work_on_cpu(self) -> None:
         while self._for_cpu:

@@ -92,7 +92,16 @@ def _start(root: str, asks_for_gpu: bool) -> None:
         seen = [name for name in read if name not in written and os.path.exists(os.path.join(root, name))]
         return json.dumps({"read": sorted(seen), "peak_memory": peak, **gpu})
 
+    def line() -> str:
+        """The line of the cell, from 1, at which the last traceback begins; 0 where none does. IPython's text names the
+        line that ran last, which in a cell with `finally:` or `with` is another one."""
+        cells = sys.modules["__main__"].__dict__
+        entry = getattr(sys, "last_traceback", None)
+        while entry is not None and entry.tb_frame.f_globals is not cells:
+            entry = entry.tb_next
+        return str(entry.tb_lineno if entry else 0)
+
     module = types.ModuleType(NAME)
-    module.report = report  # type: ignore[attr-defined]
+    module.report, module.line = report, line  # type: ignore[attr-defined]
     sys.modules[NAME] = module
     sys.addaudithook(hear)

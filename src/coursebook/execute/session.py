@@ -108,11 +108,11 @@ class Session:
                 self._setting.tell(CellStarted(page, cell))
                 await self._execute(index)
             client.set_widgets_metadata()
-            seen = await _observed(client)
+            seen = await _asked(client, "report") or {}
         except CellExecutionError as error:
             # nbclient's own text repeats the source; the kernel's traceback stands among the cell's outputs.
             traceback = _traceback(self._notebook.cells[index]) or error.traceback
-            line = _line_in_cell(traceback, client.code_cells_executed)
+            line = await _line_in_cell(client, traceback)
             raise CellFailed(page.path, self._cell, line, error.ename, error.evalue, traceback) from None
         except CellTimeoutError:
             line = await self._interrupt(index)
@@ -170,7 +170,7 @@ class Session:
         while time.monotonic() < until:
             # nbclient still takes in what the cell puts out.
             if traceback := _traceback(self._notebook.cells[index]):
-                return _line_in_cell(traceback, client.code_cells_executed)
+                return await _line_in_cell(client, traceback)
             await asyncio.sleep(0.05)
         return 0
 
@@ -255,20 +255,19 @@ async def _observe(client: _Client, root: Path, asks_for_gpu: bool) -> None:
     await kernel.execute(code, silent=True, store_history=False, reply=True, timeout=60)
 
 
-async def _observed(client: _Client) -> dict[str, Any]:
-    """What the observer saw; nothing where there is none (another language)."""
+async def _asked(client: _Client, question: str, timeout: float = 60) -> Any:
+    """What the observer answers; None where there is none (another language, or the page has taken it away)."""
     if _language_of(client) != "python":
-        return {}
-    question = {"seen": f"__import__('sys').modules[{observe.NAME!r}].report()"}
+        return None
+    asked = {"answer": f"__import__('sys').modules[{observe.NAME!r}].{question}()"}
     kernel: Any = client.kc
-    reply = await kernel.execute(
-        "", silent=True, store_history=False, user_expressions=question, reply=True, timeout=60
-    )
-    answer = reply["content"].get("user_expressions", {}).get("seen", {})
-    if answer.get("status") != "ok":  # the page has taken the observer away
-        return {}
-    seen: dict[str, Any] = json.loads(ast.literal_eval(answer["data"]["text/plain"]))
-    return seen
+    reply: Any = {"content": {"status": "aborted"}}
+    while reply["content"]["status"] == "aborted":  # as what comes close behind an error is
+        reply = await kernel.execute(
+            "", silent=True, store_history=False, user_expressions=asked, reply=True, timeout=timeout
+        )
+    answer = reply["content"].get("user_expressions", {}).get("answer", {})
+    return json.loads(ast.literal_eval(answer["data"]["text/plain"])) if answer.get("status") == "ok" else None
 
 
 def _language_of(client: _Client) -> str:
@@ -319,10 +318,14 @@ def _traceback(cell: nbformat.NotebookNode) -> str:
     return "\n".join(said[-1].traceback) if said else ""
 
 
-def _line_in_cell(traceback: str, executed: int) -> int:
+async def _line_in_cell(client: _Client, traceback: str) -> int:
     """The line, from 1, of the cell at which its traceback begins."""
-    match = re.search(rf"Cell In\[{executed}\], line (\d+)", ANSI.sub("", traceback))
-    return int(match[1]) if match else 1
+    match = re.search(rf"Cell In\[{client.code_cells_executed}\], line (\d+)", ANSI.sub("", traceback))
+    if match is None:
+        return 1
+    with suppress(RuntimeError, TimeoutError):  # a kernel that has died since
+        return await _asked(client, "line", timeout=GRACE) or int(match[1])
+    return int(match[1])
 
 
 def _raise_if_cancelled() -> None:

@@ -6,6 +6,7 @@ Started by `render.py` with the course's root. It reads one pickled `Order` and 
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import io
@@ -31,6 +32,8 @@ from ..snapshot import STAGE
 from .current import take_over
 
 _MESSAGE = re.compile(r"^(?P<place>.*?)(?::(?P<line>\d+))?: (?P<level>WARNING|ERROR|SEVERE|CRITICAL): (?P<text>.*)$")
+# What is said of a full disk, or of a full share of it.
+_FULL = (*(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)), "database or disk is full")
 _BARE = re.compile(r"^(?P<level>WARNING|ERROR|SEVERE|CRITICAL): (?P<text>.*)$")
 
 
@@ -113,7 +116,8 @@ def _jupyter_book(course: Course, stage: Path, log: Callable[[str], None]) -> li
         problems.append(Problem(CONFIG, " ".join(str(result).split()), is_error=True))
     elif isinstance(result, BaseException):
         report = stage / "traceback.log"
-        report.write_text("".join(traceback.format_exception(result)), encoding="utf-8")
+        with suppress(OSError):  # the disk that is full may be this one
+            report.write_text("".join(traceback.format_exception(result)), encoding="utf-8")
         said = " ".join(str(result).split())
         problems.append(
             Problem(
@@ -122,7 +126,13 @@ def _jupyter_book(course: Course, stage: Path, log: Callable[[str], None]) -> li
         )
     elif result and not problems:
         problems.append(Problem("", f"Sphinx ended with status {result}", is_error=True))
-    return problems
+    return _in_one(problems)
+
+
+def _in_one(problems: list[Problem]) -> list[Problem]:
+    """A full disk is told of for each file that Sphinx could not write, often as a mere warning: one error says it."""
+    full = [text for text in _FULL if any(text in problem.text for problem in problems)]
+    return [Problem("_build", f"{full[0]}: the site could not be written", is_error=True)] if full else problems
 
 
 def _without_report(text: str, error: BaseException) -> str:
