@@ -1,7 +1,18 @@
-"""`python -m coursebook` is the command `coursebook`."""
+"""The command `coursebook`, also as `python -m coursebook`."""
 
 import sys
 
-from .cli import main
 
-sys.exit(main())
+def main() -> int:
+    """Run the command line and return the exit code; Ctrl-C is understood from the first moment on."""
+    try:
+        from .cli import main as run
+
+        return run()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

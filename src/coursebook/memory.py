@@ -15,6 +15,7 @@ from pathlib import Path
 from . import __version__
 from .page import Cell, Page, text_digest
 from .snapshot import STAGE
+from .store import replacing
 
 FILE = "cells.json"
 
@@ -42,9 +43,8 @@ def remember(root: Path, pages: Iterable[Page]) -> None:
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    passing = path.with_suffix(".new")
-    passing.write_text(text, encoding="utf-8")
-    passing.replace(path)
+    with replacing(path) as file:
+        file.write(text.encode())
 
 
 def _readers() -> list[str]:
