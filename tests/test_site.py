@@ -55,7 +55,7 @@ def course() -> Course:
 def test_every_page_of_the_toc_is_there(course: Course, pages: dict[str, _Page]) -> None:
     docnames = [page.docname for page in course.pages]
     assert docnames[0] == "index"
-    for name in ("days/day08", "days/day09", "labs/dipping-into-pytorch", "labs/getting-started"):
+    for name in ("days/day08", "days/day09", "labs/micrograd", "labs/mini-project", "labs/getting-started"):
         assert name in docnames
     assert {f"{name}.html" for name in docnames} <= pages.keys()
     assert {"404.html", "search.html"} <= pages.keys()
@@ -93,7 +93,7 @@ def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[str, _Page]) -
             if parts.scheme != "data":
                 assert ((site / name).parent / unquote(parts.path)).exists(), f"{name} loads {source}"
     # A notice in MathJax's own text may name its home; nothing else may be fetched by our scripts and styles.
-    for path in (*site.glob("_static/*.css"), *site.glob("_static/softmax.js")):
+    for path in (*site.glob("_static/*.css"), *site.glob("_static/softmax.js"), *site.glob("_static/descent.js")):
         assert not re.search(r"(?:url\(|@import|fetch\(|src=)\s*[\"']?https?:", path.read_text()), path
 
 
