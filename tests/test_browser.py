@@ -28,6 +28,7 @@ PAGES = (
     "labs/line-of-best-fit",
     "labs/dipping-into-pytorch",
     "labs/getting-started",
+    "labs/digits",
     "labs/mini-project",
     "guide/outputs",
     "freshness",
