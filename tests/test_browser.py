@@ -105,7 +105,7 @@ class Tab:
     def open(self, path: str) -> Any:
         self.page.goto(self.server + path, wait_until="load")
         if self.page.locator(".math").count():
-            self.page.wait_for_selector("mjx-container", timeout=20_000)
+            self.page.wait_for_selector("mjx-container", state="attached", timeout=20_000)
         self.page.wait_for_load_state("networkidle")
         return self.page
 
