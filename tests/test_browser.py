@@ -29,6 +29,8 @@ PAGES = (
     "labs/dipping-into-pytorch",
     "labs/getting-started",
     "labs/digits",
+    "labs/convolve",
+    "labs/gpu",
     "labs/mini-project",
     "guide/outputs",
     "freshness",

@@ -279,3 +279,16 @@ def test_jobs_is_a_number_above_0(jobs: str) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["execute", f"--jobs={jobs}"])
     assert stop.value.code == 2
+
+
+@needs_fork
+def test_a_logger_of_a_module_imported_ahead_still_speaks(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its handler holds the stream that it found when it was imported, in the server."""
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")  # under which ipykernel leaves file descriptors alone
+    code = "import logging\nimport torch\nlogging.getLogger('torch._dynamo').warning('said by torch')"
+    two_pages(tiny, [code], [code])
+    for how in ([], ["--cold"]):
+        assert execute(tiny, *how)[0] == 0
+        said = json.dumps(outputs(tiny, "days/one"))
+        assert "said by torch" in said
+        assert "Logging error" not in said

@@ -20,6 +20,7 @@ import socket
 import sys
 import traceback
 import warnings
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 PR_SET_PDEATHSIG = 1
@@ -56,7 +57,7 @@ def _import(modules: list[str]) -> list[str]:
     # While modules are made nothing becomes garbage, and a collector that looks for it takes a sixth of the time. What
     # they leave is then put out of its sight for good: in a kernel it would touch, and so copy, every shared page.
     gc.disable()
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):  # noqa: PTH123
+    with _silence():
         for name in modules:
             try:
                 importlib.import_module(name)
@@ -65,6 +66,26 @@ def _import(modules: list[str]) -> list[str]:
             done.append(name)
     gc.freeze()
     return done
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Nothing that is printed meanwhile is seen. The streams stay the same objects: loggers keep those they find."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, descriptor in enumerate(kept, 1):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        os.close(nowhere)
 
 
 def _fork(request: dict[str, Any], control: socket.socket) -> int:
