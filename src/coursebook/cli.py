@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from . import __version__
 from .errors import CourseError, CourseErrors
@@ -177,8 +176,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(arguments: argparse.Namespace, out: Console) -> int:
-    from .lock import exclusive
-    from .process import RenderingProcess
     from .snapshot import Snapshot
 
     started = time.perf_counter()
@@ -187,6 +184,10 @@ def _build(arguments: argparse.Namespace, out: Console) -> int:
     if is_usual and _is_unchanged(snapshot, out):
         return 0
 
+    # Imported here, and more below, so that --help and a course that hasn't changed don't wait for them.
+    from .lock import exclusive
+    from .process import RenderingProcess
+
     _require_course(arguments.root)
     with exclusive(arguments.root, out.print) as waited:
         if waited:
@@ -194,7 +195,6 @@ def _build(arguments: argparse.Namespace, out: Console) -> int:
             if is_usual and _is_unchanged(snapshot, out):
                 return 0
         with RenderingProcess(arguments.root) as process, _Reporter(out, verbose=arguments.verbose) as reporter:
-            # Imported here, so that --help, usage errors and a course that hasn't changed don't wait for Jupyter.
             from .build import build
 
             how, moment = _how(arguments), _moment(arguments)
@@ -409,6 +409,8 @@ class _Reporter:
     """Shows where a build is: a bar in a terminal, a line for each page elsewhere."""
 
     def __init__(self, out: Console, *, verbose: bool) -> None:
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
         self._out, self._verbose = out, verbose
         self._started, self._pages, self._cells = 0, 0, 0
         self._running: dict[str, str] = {}  # by docname: where the page is
