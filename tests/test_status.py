@@ -263,6 +263,7 @@ def test_finished_pages_survive_a_failure(course: Tiny) -> None:
             "unknown option 'coursebook_pakages' (allowed: coursebook_max_age, coursebook_packages, "
             "coursebook_timezone)",
         ),
+        ("coursebook_timezone: Atlantis", "`coursebook_timezone` takes a name like Europe/Zurich"),
         ("coursebook_max_age: -1", "`coursebook_max_age` takes a number of days above 0, not -1"),
         ("coursebook_packages: {numpy: roughly}", "`coursebook_packages` takes distributions, each with `major`"),
     ],
