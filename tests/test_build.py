@@ -344,3 +344,14 @@ def test_nothing_to_do_takes_no_sphinx(tiny: Tiny) -> None:
     )
     told = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert told.stdout.splitlines()[-1] == "0 False False"
+
+
+def test_what_sphinx_needs_is_imported_ahead(tiny: Tiny) -> None:
+    """The rendering process does it while pages are executed; if that failed, nobody would see but the clock."""
+    code = (
+        "import sys; from pathlib import Path; import coursebook.sphinx.worker as worker\n"
+        f"worker._import_ahead(Path({str(tiny.root)!r}))\n"
+        "print(all(name in sys.modules for name in ('myst_nb.sphinx_ext', 'sphinx_book_theme', 'sphinx_design')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n", "and nothing else is printed"

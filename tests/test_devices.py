@@ -171,8 +171,15 @@ def test_provisional_outputs(machine: Machine) -> None:
     assert "provisional: ran on cpu, wants gpu" in machine.run("status").out
     assert "These outputs are provisional." in machine.said()
     assert "computed 42" in machine.said()
-    before = machine.file.read_bytes()
     assert "executing" not in machine.run("build", "--provisional").out, "once is enough"
+    machine.run("build")
+    assert "nothing has changed" in machine.run("build").out, "waiting for a GPU is nothing to do"
+    machine.has(LISTED)
+    assert "executing" in machine.run("build").out, "until there is one"
+    machine.has("")
+    machine.tiny.write({"outputs/days/one.ipynb": None})
+    assert machine.run("build", "--provisional").code == 0
+    before = machine.file.read_bytes()
     machine.tiny.cells(USES.replace("21", "22"), head=GPU_HEAD)
     assert machine.run("build").code == 0
     assert machine.file.read_bytes() == before

@@ -74,20 +74,21 @@ def build(
     snapshot.forget()
     course = Course.load(root)
     done, errors = bring_up_to_date(course, reporter, how)
-    if any(error.path not in {page.path for page in course.pages} for error in errors):
-        # A stored file that can't be read: what the site shows of it is all there is.
+    decisions = plan(course, Store(course.root), Environment(device=how.device))
+    if any(decision.state == "unreadable" for decision in decisions):
+        # What the site shows of that page is all there is.
         raise CourseErrors("the course has errors", errors)
     reporter.rendering(len(course.pages))
-    decisions = plan(course, Store(course.root), Environment(device=how.device))
     try:
         warnings = render(process, course, moment or course.today, decisions, lenient=lenient, log=reporter.log)
     except CourseErrors as group:
         errors += [error for error in group.exceptions if isinstance(error, CourseError)]
     if errors:
         raise CourseErrors("the course has errors", errors)
-    is_current = all(decision.state == "current" for decision in decisions)
-    if not warnings and course.mode != "force" and is_current and moment is None:
-        snapshot.save(len(course.pages), _until(course, decisions))
+    is_done = not any(decision.executes for decision in decisions)
+    if not warnings and course.mode != "force" and is_done and moment is None:
+        waits = any(decision.waits for decision in decisions)
+        snapshot.save(len(course.pages), _until(course, decisions), waits=waits)
     return Result(course.root / SITE / "index.html", len(course.pages), done, warnings)
 
 

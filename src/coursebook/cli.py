@@ -180,7 +180,8 @@ def _build(arguments: argparse.Namespace, out: Console) -> int:
 
     started = time.perf_counter()
     snapshot = Snapshot(arguments.root)
-    is_usual = not arguments.force and not arguments.as_of and not arguments.drafts
+    has_wishes = arguments.force or arguments.provisional or arguments.device != "auto"
+    is_usual = not has_wishes and not arguments.as_of and not arguments.drafts
     if is_usual and _is_unchanged(snapshot, out):
         return 0
 

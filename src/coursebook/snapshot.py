@@ -15,6 +15,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from .devices import gpus
+
 SITE, STAGE, OUTPUTS = "_build/html", "_build/.coursebook", "outputs"
 _LEFT_OUT = {"_build", "node_modules", "__pycache__", OUTPUTS}
 
@@ -35,13 +37,18 @@ class Snapshot:
             return None
         if saved.get("sources") != self._sources or time.time() > (saved.get("due") or float("inf")):
             return None
-        return int(saved["pages"]) if saved.get("results") == self._results() else None
+        if saved.get("results") != self._results() or (saved.get("waits") and gpus()):
+            return None
+        return int(saved["pages"])
 
-    def save(self, pages: int, due: float | None) -> None:
-        """Remember that all fits together; `due` is the time (seconds since 1970) from which outputs are too old."""
+    def save(self, pages: int, due: float | None, *, waits: bool = False) -> None:
+        """Remember that all fits together, as far as it can here.
+
+        `due` is the time (seconds since 1970) from which outputs are too old; `waits` that pages wait for a GPU.
+        """
         from .store import replacing  # which imports nbformat: nothing that a course without changes waits for
 
-        content = {"sources": self._sources, "results": self._results(), "pages": pages, "due": due}
+        content = {"sources": self._sources, "results": self._results(), "pages": pages, "due": due, "waits": waits}
         with replacing(self._file) as file:
             file.write(json.dumps(content).encode())
 
