@@ -139,6 +139,16 @@ def _parser() -> argparse.ArgumentParser:
     clean.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
     clean.set_defaults(run=_clean)
 
+    links = commands.add_parser(
+        "links",
+        help="look up every link to another site",
+        description="Look up every link of the course to another site, and say which are broken or have moved for "
+        "good. A build never does this: it doesn't depend on other people's machines. Sphinx's linkcheck does the "
+        "work, and its options in _config.yml under sphinx: config: apply, like linkcheck_ignore.",
+    )
+    links.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
+    links.set_defaults(run=_links)
+
     outputs = commands.add_parser(
         "outputs",
         help="carry stored outputs from one machine to another",
@@ -370,6 +380,36 @@ def _clean(arguments: argparse.Namespace, out: Console) -> int:
     if not orphans:
         out.print("nothing to remove: every stored output belongs to a page")
     return 0
+
+
+def _links(arguments: argparse.Namespace, out: Console) -> int:
+    from .course import Course
+    from .links import check_links
+    from .lock import exclusive
+    from .process import RenderingProcess
+
+    _require_course(arguments.root)
+
+    def progress(number: int) -> None:
+        if out.is_terminal:
+            status.update(f"{number} links looked up")
+        elif number % 20 == 0:
+            out.print(f"{number} links looked up")
+
+    with (
+        exclusive(arguments.root, out.print),
+        RenderingProcess(arguments.root) as process,
+        out.status("reading the course") as status,
+    ):
+        links = check_links(Course.load(arguments.root), process, progress)
+    colors = {"broken": "red", "unanswered": "red", "moved": "yellow"}
+    for link in sorted(links, key=lambda link: (link.path, link.line, link.address)):
+        if color := colors.get(link.state):
+            out.print(f"[{color}]{link.state}[/] {escape(str(link))}")
+    counts = Counter(link.state for link in links)
+    told = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
+    out.print(f"{_count(links, 'link')} to other sites" + (f": {told}" if told else ""))
+    return int(counts["broken"] + counts["unanswered"] > 0)
 
 
 def _pack(arguments: argparse.Namespace, out: Console) -> int:

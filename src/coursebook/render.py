@@ -36,12 +36,23 @@ class Problem:
 
 @dataclass(frozen=True)
 class Order:
-    """What the rendering process is to do. The decisions are final: what they don't call current isn't executed, it is
-    shown as it is stored, with a notice."""
+    """What the rendering process is to do, with which of Sphinx's builders. The decisions are final: what they don't
+    call current isn't executed, it is shown as it is stored, with a notice."""
 
     course: Course
     moment: Moment
     decisions: Sequence[Decision]
+    builder: str = "html"
+
+    @property
+    def folder(self) -> Path:
+        """What the builder writes."""
+        return self.course.root / STAGE / self.builder
+
+    @property
+    def doctrees(self) -> Path:
+        """What Sphinx remembers of the pages; a builder doesn't see what another one remembers."""
+        return self.course.root / STAGE / ("doctrees" if self.builder == "html" else f"{self.builder}-doctrees")
 
 
 def render(
@@ -69,9 +80,7 @@ def render(
         # Sphinx does not notice a changed table of contents in the sidebars of unchanged pages.
         shutil.rmtree(stage / "doctrees", ignore_errors=True)
         shutil.rmtree(stage / "html", ignore_errors=True)
-    order = Order(course, moment, [_without_notebook(decision) for decision in decisions])
-    told = [Problem(**problem) for problem in process.carry_out(order, log)]
-    problems = [problem for problem in told if not _lacks_outputs(problem, decisions)]
+    problems = carry_out(process, Order(course, moment, decisions), log)
     fatal = [problem for problem in problems if problem.is_error or not lenient]
     if fatal:
         # Sphinx reports a page's warnings when it reads the page; the next build must read it again.
@@ -82,6 +91,13 @@ def render(
     if not problems:
         signed.write_text(signature)
     return problems
+
+
+def carry_out(process: RenderingProcess, order: Order, log: Callable[[str], None] | None) -> list[Problem]:
+    """Have `process` do what `order` says; returns what Sphinx found wrong. `log` gets its own lines."""
+    light = replace(order, decisions=[_without_notebook(decision) for decision in order.decisions])
+    told = [Problem(**problem) for problem in process.carry_out(light, log)]
+    return [problem for problem in told if not _lacks_outputs(problem, order.decisions)]
 
 
 def _lacks_outputs(problem: Problem, decisions: Sequence[Decision]) -> bool:

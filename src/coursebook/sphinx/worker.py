@@ -24,7 +24,7 @@ from pathlib import Path
 
 from sphinx.errors import SphinxError
 
-from ..course import CONFIG, TOC, Course
+from ..course import CONFIG, TOC
 from ..errors import plain
 from ..execute.forkserver import die_with_parent
 from ..render import Order, Problem
@@ -56,7 +56,7 @@ def main(root: Path, parent: int) -> None:
         out.write(json.dumps(what) + "\n")
         out.flush()
 
-    problems = _jupyter_book(order.course, order.course.root / STAGE, lambda line: tell(log=line))
+    problems = _jupyter_book(order, lambda line: tell(log=line))
     tell(problems=[asdict(problem) for problem in problems])
     out.flush()
     os._exit(0)  # nothing is left to be tidied up
@@ -85,15 +85,16 @@ def _import_ahead(root: Path) -> None:
                 importlib.import_module(name)
 
 
-def _jupyter_book(course: Course, stage: Path, log: Callable[[str], None]) -> list[Problem]:
+def _jupyter_book(order: Order, log: Callable[[str], None]) -> list[Problem]:
     from jupyter_book.sphinx import build_sphinx
 
+    course = order.course
     out, err = _Lines(log), _Lines(log)
     with redirect_stdout(out), redirect_stderr(err):
         try:
             result = build_sphinx(
                 str(course.root),
-                str(stage / "html"),
+                str(order.folder),
                 noconfig=True,
                 path_config=str(course.root / CONFIG),
                 confoverrides={
@@ -102,7 +103,8 @@ def _jupyter_book(course: Course, stage: Path, log: Callable[[str], None]) -> li
                     "nb_execution_cache_path": str(course.root / "_build/.jupyter_cache"),
                     "nb_execution_mode": "cache" if course.mode == "force" else course.mode,
                 },
-                doctreedir=str(stage / "doctrees"),
+                doctreedir=str(order.doctrees),
+                builder=order.builder,
             )
         except Exception as error:  # what Jupyter Book raises before Sphinx runs
             result = error
@@ -115,7 +117,7 @@ def _jupyter_book(course: Course, stage: Path, log: Callable[[str], None]) -> li
     if isinstance(result, SphinxError):
         problems.append(Problem(CONFIG, " ".join(str(result).split()), is_error=True))
     elif isinstance(result, BaseException):
-        report = stage / "traceback.log"
+        report = course.root / STAGE / "traceback.log"
         with suppress(OSError):  # the disk that is full may be this one
             report.write_text("".join(traceback.format_exception(result)), encoding="utf-8")
         said = " ".join(str(result).split())
