@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import FileSystemBytecodeCache
+from markupsafe import escape
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
@@ -56,6 +57,12 @@ def _tidy_scripts(app: Sphinx, pagename: str, templatename: str, context: dict[s
         context["css_files"] = [style for style in context.get("css_files", []) if "sphinx-thebe" not in _name(style)]
 
 
+def _escape_title(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """The theme prints the title's text, where `<` may stand, as if it were HTML."""
+    if title := context.get("pagetitle"):
+        context["pagetitle"] = escape(title)
+
+
 def _name(asset: Any) -> str:
     return str(getattr(asset, "filename", asset))
 
@@ -63,5 +70,6 @@ def _name(asset: Any) -> str:
 def setup_defaults(app: Sphinx) -> None:
     app.connect("config-inited", _configure)
     app.connect("builder-inited", _keep_templates)
+    app.connect("html-page-context", _escape_title, priority=900)
     # After the extensions that add scripts page by page.
     app.connect("html-page-context", _tidy_scripts, priority=900)

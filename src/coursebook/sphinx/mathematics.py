@@ -29,8 +29,9 @@ class KeepPunctuation(SphinxPostTransform):
             if not isinstance(after, nodes.Text) or not (match := _FOLLOWING.match(after.astext())):
                 continue
             span = nodes.inline("", "", formula.deepcopy(), nodes.Text(match[0]), classes=["nobreak"])
-            parent.replace(after, nodes.Text(after.astext()[match.end() :]))
-            parent.replace(formula, span)
+            # By their places: texts that say the same are equal, and `replace` takes the first of them.
+            parent[index + 1] = nodes.Text(after.astext()[match.end() :])
+            parent[index] = span
 
 
 def setup_mathematics(app: Sphinx) -> None:
