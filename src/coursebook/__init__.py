@@ -20,7 +20,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     from .sphinx.defaults import setup_defaults
     from .sphinx.freshness import setup_freshness
     from .sphinx.frontmatter import setup_frontmatter
+    from .sphinx.launch import setup_launch
     from .sphinx.mathematics import setup_mathematics
+    from .sphinx.notebooks import setup_notebooks
     from .sphinx.notfound import setup_notfound
     from .sphinx.notice import setup_notice
     from .sphinx.outputs import setup_outputs
@@ -33,6 +35,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     setup_agenda(app)
     setup_claims(app)
     setup_mathematics(app)
+    setup_notebooks(app)
+    setup_launch(app)
     setup_notfound(app)
     setup_current(app)
     setup_frontmatter(app)

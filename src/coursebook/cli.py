@@ -139,6 +139,21 @@ def _parser() -> argparse.ArgumentParser:
     clean.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
     clean.set_defaults(run=_clean)
 
+    notebooks = commands.add_parser(
+        "notebooks",
+        help="write each page with code as a notebook",
+        description="Build the site, and write the notebook of each page with code below DIR as the site offers it for "
+        "download: what readers see, the code without claims and without what is not released, and a first cell that "
+        "installs what is missing. Files that pages read are written beside them.",
+    )
+    notebooks.add_argument("folder", type=Path, metavar="DIR", help="where to; notebooks there are replaced")
+    notebooks.add_argument("pages", nargs="*", metavar="PAGE", help="only these (days/day08 or days/day08.md)")
+    notebooks.add_argument("--outputs", action="store_true", help="with the outputs that the site shows")
+    notebooks.add_argument(
+        "--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)"
+    )
+    notebooks.set_defaults(run=_notebooks)
+
     links = commands.add_parser(
         "links",
         help="look up every link to another site",
@@ -379,6 +394,27 @@ def _clean(arguments: argparse.Namespace, out: Console) -> int:
             out.print(f"removed {escape(store.path(docname).relative_to(course.root).as_posix())}")
     if not orphans:
         out.print("nothing to remove: every stored output belongs to a page")
+    return 0
+
+
+def _notebooks(arguments: argparse.Namespace, out: Console) -> int:
+    from .course import Course
+    from .notebooks import write
+
+    course = Course.load(arguments.root)
+    docnames = _docnames(arguments.pages, course)
+    folder = arguments.folder.resolve()
+    if folder.is_relative_to(course.root) and not folder.is_relative_to(course.root / "_build"):
+        raise CourseError(
+            arguments.folder,
+            None,
+            "lies in the course, which would take the notebooks for pages; choose another folder",
+        )
+    code = _build(_parser().parse_args(["build", "--root", str(arguments.root)]), out)
+    if code:
+        return code
+    written = write(course, folder, docnames, with_outputs=arguments.outputs)
+    out.print(f"[bold green]wrote[/] {_count(written, 'notebook')}: {escape(str(folder))}")
     return 0
 
 

@@ -16,6 +16,7 @@ from sphinx.environment import BuildEnvironment
 from ..fingerprint import language
 from ..store import Store, fill
 from .current import current
+from .notebooks import NUMBER
 from .notice import shown
 
 
@@ -30,6 +31,8 @@ def read(text: str, docname: str) -> nbformat.NotebookNode:
         notebook = read_myst_markdown_notebook(
             text, config=current.markdown, add_source_map=True, path=str(current.root / page.path)
         )
+    for number, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), 1):
+        cell.metadata[NUMBER] = number
     if not current.executes(docname):
         stored = Store(current.root).read(decision.stored.docname) if decision.stored else None
         # A kernel would have told how its language is to be highlighted.
