@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import json
 import os
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -14,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from conftest import HEAD, ROOT, Tiny, until
+from conftest import HEAD, Tiny, until
 from coursebook.cli import main
-from coursebook.course import Course
 from coursebook.execute.kernels import ForkServer, can_fork
 from coursebook.execute.local import _kernel_environment
 
@@ -65,32 +62,6 @@ def test_a_page_of_traps_says_the_same_warm_and_cold(tiny: Tiny, monkeypatch: py
         assert a == b, f"cell {number} of traps.md"
     assert [o["output_type"] for o in warm[0]] == ["display_data"], "a figure appears"
     assert outputs(tiny, "labs/two")[1] == warm[1]
-
-
-@pytest.mark.site
-@needs_fork
-def test_the_course_says_the_same_warm_and_cold(tmp_path: Path) -> None:
-    for name in ("_config.yml", "_toc.yml", "index.md"):
-        shutil.copy(ROOT / name, tmp_path)
-    for name in ("days", "labs", "guide", "assets"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    said: list[dict[str, Any]] = []
-    for how in ([], ["--cold"]):
-        # Without a GPU, which would take its pages; labs/gpu measures times, which differ.
-        names = [page.docname for page in Course.load(tmp_path).executed_pages() if page.docname != "labs/gpu"]
-        options = ["--force", "--device", "cpu", "--provisional", *how]
-        assert main(["execute", *names, "--root", str(tmp_path), *options]) == 0
-        pages = sorted((tmp_path / "outputs").rglob("*.ipynb"))
-        said.append({path.stem: json.loads(path.read_text())["cells"] for path in pages})
-    warm, cold = said
-    assert warm.keys() == cold.keys()
-    assert len(warm) == len(names)
-    for page, cells in warm.items():
-        for number, (a, b) in enumerate(zip(cells, cold[page], strict=True)):
-            # Text, and figures byte for byte. Lines, because pytest would show a whole figure for one digit.
-            lines = [json.dumps(cell, indent=0).replace("\\n", "\n").splitlines() for cell in (a, b)]
-            different = list(difflib.unified_diff(*lines, "warm", "cold", n=0, lineterm=""))[:20]
-            assert not different, f"cell {number} of {page}: {different}"
 
 
 @needs_fork
