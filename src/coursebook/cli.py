@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from . import __version__
-from .errors import CourseError, CourseErrors
+from .errors import CourseError, CourseErrors, plain
 
 if TYPE_CHECKING:
     from .build import How
@@ -149,6 +149,28 @@ def _parser() -> argparse.ArgumentParser:
     links.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
     links.set_defaults(run=_links)
 
+    publish = commands.add_parser(
+        "publish-notebooks",
+        help="put the site's notebooks on a branch that Colab, Binder and JupyterHub open",
+        description="Build the site if something has changed, then have a branch of REMOTE contain exactly its "
+        "notebooks, by a commit where something differs. What a folder binder/ of the course holds goes to a branch of "
+        "its own, for Binder. No working tree is touched, and no push is forced.",
+    )
+    publish.add_argument("remote", metavar="REMOTE", help="a URL, a path, or the name of a git remote, like origin")
+    publish.add_argument("--branch", default="launch", metavar="NAME", help="for the notebooks (default: launch)")
+    publish.add_argument(
+        "--environment-branch",
+        metavar="NAME",
+        help="for the files of binder/ (default: binder, where there is that folder)",
+    )
+    publish.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
+    publish.add_argument("--lenient", action="store_true", help="print a build's warnings without failing")
+    publish.add_argument("--dry-run", action="store_true", help="build, then say what would be published")
+    publish.set_defaults(
+        run=_publish, force=False, jobs=None, cold=False, device="auto", provisional=False, as_of=None, drafts=False,
+        verbose=False,
+    )  # fmt: skip
+
     outputs = commands.add_parser(
         "outputs",
         help="carry stored outputs from one machine to another",
@@ -197,7 +219,6 @@ def _build(arguments: argparse.Namespace, out: Console) -> int:
 
     # Imported here, and more below, so that --help and a course that hasn't changed don't wait for them.
     from .lock import exclusive
-    from .process import RenderingProcess
 
     _require_course(arguments.root)
     with exclusive(arguments.root, out.print) as waited:
@@ -205,11 +226,20 @@ def _build(arguments: argparse.Namespace, out: Console) -> int:
             snapshot = Snapshot(arguments.root)
             if is_usual and _is_unchanged(snapshot, out):
                 return 0
-        with RenderingProcess(arguments.root) as process, _Reporter(out, verbose=arguments.verbose) as reporter:
-            from .build import build
+        site = _make_site(arguments, out, snapshot, started)
+    out.print(f"open it: {_opener()} {escape(_quoted(site))}")
+    return 0
 
-            how, moment = _how(arguments), _moment(arguments)
-            result = build(arguments.root, reporter, how, snapshot, process, lenient=arguments.lenient, moment=moment)
+
+def _make_site(arguments: argparse.Namespace, out: Console, snapshot: Snapshot, started: float) -> Path:
+    """Build the site, and say so with its path, which is returned."""
+    from .process import RenderingProcess
+
+    with RenderingProcess(arguments.root) as process, _Reporter(out, verbose=arguments.verbose) as reporter:
+        from .build import build
+
+        how, moment = _how(arguments), _moment(arguments)
+        result = build(arguments.root, reporter, how, snapshot, process, lenient=arguments.lenient, moment=moment)
     for warning in result.warnings:
         out.print(f"[yellow]warning[/] {escape(str(warning))}")
     seconds = time.perf_counter() - started
@@ -217,8 +247,7 @@ def _build(arguments: argparse.Namespace, out: Console) -> int:
         f"[bold green]built[/] {result.pages} pages in {seconds:.1f} s, {result.executed} of them executed: "
         f"{escape(str(result.site))}"
     )
-    out.print(f"open it: {_opener()} {escape(_quoted(result.site))}")
-    return 0
+    return result.site
 
 
 def _moment(arguments: argparse.Namespace) -> Moment | None:
@@ -410,6 +439,41 @@ def _links(arguments: argparse.Namespace, out: Console) -> int:
     told = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
     out.print(f"{_count(links, 'link')} to other sites" + (f": {told}" if told else ""))
     return int(counts["broken"] + counts["unanswered"] > 0)
+
+
+def _publish(arguments: argparse.Namespace, out: Console) -> int:
+    from .snapshot import Snapshot
+
+    started = time.perf_counter()
+    _require_course(arguments.root)
+    from .branches import branches
+    from .course import Course
+    from .lock import exclusive
+    from .publish import publish
+
+    # The notebooks are read before another command can build another site, as one with drafts.
+    with exclusive(arguments.root, out.print):
+        snapshot = Snapshot(arguments.root)
+        if not _is_unchanged(snapshot, out):
+            _make_site(arguments, out, snapshot, started)
+        wanted = branches(Course.load(arguments.root), arguments.branch, arguments.environment_branch)
+    may = "would be " if arguments.dry_run else ""
+    for branch in wanted:
+        published = publish(
+            branch.files,
+            arguments.remote,
+            branch.name,
+            branch.message,
+            identity_from=arguments.root,
+            dry_run=arguments.dry_run,
+        )
+        for what in ("added", "changed", "removed"):
+            for name in getattr(published, what):
+                out.print(f"{may}{what} {branch.name}: {plain(name)}", markup=False, emoji=False)
+        told = f"{may}published" if published.differs else "already published"
+        commit = f", commit {published.commit[:12]}" if published.commit else ""
+        out.print(f"[bold green]{told}[/] {escape(branch.name)}: {published}{commit}")
+    return 0
 
 
 def _pack(arguments: argparse.Namespace, out: Console) -> int:
