@@ -95,8 +95,9 @@ def test_first_then_nothing_then_what_differs(course: Path, remote: Path) -> Non
     git(remote, "fsck", "--strict")
 
 
-def test_content_is_published_as_it_is(course: Path, remote: Path) -> None:
-    git(course, "config", "core.autocrlf", "true")
+def test_content_is_published_as_it_is(course: Path, remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (course.parent / "gitconfig").write_text("[core]\n\tautocrlf = true\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(course.parent / "gitconfig"))
     files = {".gitattributes": b"*.txt text\n", "a.txt": b"one\r\ntwo\n", "b.bin": bytes(range(256)), "empty": b""}
     again(course, files)
     assert held(remote) == files
@@ -139,7 +140,7 @@ def test_hooks_of_the_user_have_no_part_in_it(course: Path, tmp_path: Path, monk
     hook.parent.mkdir()
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)
-    (tmp_path / "gitconfig").write_text(f"[core]\n\thooksPath = {hook.parent}\n[init]\n\ttemplateDir = /nowhere\n")
+    (tmp_path / "gitconfig").write_text(f"[core]\n\thooksPath = {hook.parent}\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     assert again(course, ONE).commit
 
@@ -226,9 +227,9 @@ def test_a_remote_that_refuses(course: Path, remote: Path) -> None:
     ("remote", "branch", "message"),
     [
         (
-            "orgin",
+            "upstream",
             "launch",
-            "orgin: neither a remote of the course's checkout (there are: gone, origin), nor a URL, nor",
+            "upstream: neither a remote of the course's checkout (there are: gone, origin), nor a URL, nor",
         ),
         (".", "launch x", ".: 'launch x' can't be the name of a branch"),
         ("gone", "launch", "gone: git can't read from it: 'gone' does not appear to be a git repository"),
@@ -368,12 +369,17 @@ def server(remote: Path) -> Iterator[str]:
 )
 def test_a_server_with_a_password(course: Path, remote: Path, server: str) -> None:
     address = f"http://{server}/remote.git"
-    for wrong in (address, f"http://zoe:wr0ng@{server}/remote.git"):
+    wrongs = {
+        address: "terminal prompts disabled",
+        f"http://zoe:wr0ng@{server}/remote.git": "Authentication failed for",
+    }
+    for wrong, why in wrongs.items():
         with pytest.raises(CourseError) as caught:
             again(course, ONE, wrong)
         said = str(caught.value)
         assert said.startswith(f"{address}: git can't read from it: ")
         assert said.endswith("git must be let in without being asked: by a credential helper, a token or an SSH key")
+        assert why in said
         assert "wr0ng" not in said
 
     git(remote, "config", "http.receivepack", "true")

@@ -85,7 +85,7 @@ class Repository:
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._folder = folder
         self._environment = {**environment, "GIT_INDEX_FILE": str(folder / "index")}
-        self.run("init", "--quiet", "--bare", "--template=", str(folder / "git"))
+        self.run("init", "--quiet", "--bare", str(folder / "git"))
 
     def attempt(self, *arguments: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """Run git, whatever comes of it."""
