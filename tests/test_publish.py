@@ -18,7 +18,9 @@ from packaging.requirements import Requirement
 
 import coursebook.publish
 from conftest import ROOT, Tiny
+from coursebook.branches import branches
 from coursebook.cli import main
+from coursebook.course import Course
 from coursebook.errors import CourseError
 from coursebook.git import reason, without_secrets
 from coursebook.publish import ATTEMPTS, Published, publish
@@ -409,8 +411,13 @@ def test_the_command(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             "extra/notebooks/intro.html": "a page of a folder of this name",
             "binder/postBuild": b"#!/bin/sh\r\ntrue\r\n",
             "binder/.cache/x": "",
+            "days/one.md": "---\ndescription: x\ncoursebook: {published: false}\n---\n# A draft\n",
         }
     )
+    # What an author looked at isn't what is published.
+    assert tiny.build("--drafts").code == 0
+    draft = tiny.root / "_build/html/days/one.html"
+    assert draft.exists()
 
     def command(*arguments: str) -> tuple[int, str, str]:
         tiny.capture()
@@ -419,6 +426,7 @@ def test_the_command(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     code, out, err = command("--dry-run")
     assert (code, err) == (0, "")
+    assert not draft.exists()
     assert out.splitlines()[2:] == [
         "would be added binder: binder/postBuild",
         "would be published binder: 1 added",
@@ -460,19 +468,15 @@ def test_the_command(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     said = "error launch: the notebooks and Binder's environment need a branch each\n"
     code, _, err = command("--environment-branch", "launch")
     assert (code, err) == (1, said)
-    shutil.rmtree(tiny.root / "binder")
 
-    # What an author looked at isn't what is published.
-    tiny.write({"extra/notebooks/days/ü ä 5 %.ipynb": None, "_config.yml": config + "# A third site\n"})
-    tiny.write({"days/one.md": "---\ndescription: x\ncoursebook: {published: false}\n---\n# A draft\n"})
-    assert tiny.build("--drafts").code == 0
-    assert (tiny.root / "_build/html/days/one.html").exists()
-    code, _, err = command()
-    said = "error _build/html/notebooks: the site has no notebooks to publish; pages with code have some\n"
-    assert (code, err) == (1, said)
-    assert not (tiny.root / "_build/html/days/one.html").exists()
-    code, _, err = command("--environment-branch", "binder")
-    assert (code, err) == (1, "error binder: the folder with Binder's environment has no files\n")
+    course = Course.load(tiny.root)
+    shutil.rmtree(tiny.root / "binder")
+    assert [branch.name for branch in branches(course, "launch", None)] == ["launch"]
+    with pytest.raises(CourseError, match=r"^binder: the folder with Binder's environment has no files$"):
+        branches(course, "launch", "binder")
+    shutil.rmtree(tiny.root / "_build/html/notebooks")
+    with pytest.raises(CourseError, match=r"^_build/html/notebooks: the site has no notebooks to publish; pages with"):
+        branches(course, "launch", None)
 
 
 def _pins(path: Path, python: str) -> dict[str, str]:
