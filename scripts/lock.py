@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Compile requirements.txt and requirements-dev.txt, the universal locks, from pyproject.toml with uv.
+"""Compile requirements.txt and requirements-dev.txt, the universal locks, from pyproject.toml with uv, and from
+binder/requirements.in what Binder installs, in the same versions.
 
 python3 scripts/lock.py            add what is new, keep every version that still fits
 python3 scripts/lock.py --upgrade  take the newest versions
@@ -11,9 +12,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -23,6 +26,12 @@ LOCKS = {
     "requirements.txt": ["--extra", "course", "--group", "build"],
     "requirements-dev.txt": ["--extra", "course", "--group", "build", "--group", "test", "--group", "lint"],
 }
+BINDER = Path("binder/requirements.txt")
+BINDER_HEADER = """\
+# Compiled from requirements.in and the course's lock: change the first, then run `python3 scripts/lock.py`.
+# PyTorch without CUDA, from its own index: Binder has no GPU, and the image is a fifth of the size.
+--extra-index-url https://download.pytorch.org/whl/cpu
+"""
 HEADER = "# Compiled from pyproject.toml: change that, then run `python3 scripts/lock.py`. sha256 {}\n"
 
 
@@ -55,7 +64,35 @@ def main(argv: list[str] | None = None) -> int:
             row for row in path.read_text(encoding="utf-8").splitlines(True) if not row.startswith("# Compiled")
         )
         path.write_text(HEADER.format(digest(body)) + body, encoding="utf-8")
+    return lock_binder(uv, upgrade=arguments.upgrade)
+
+
+def lock_binder(uv: str, *, upgrade: bool) -> int:
+    """Compile what Binder installs, for the one system that it has; returns uv's exit code."""
+    path = ROOT / BINDER
+    earlier = path.read_text(encoding="utf-8") if path.exists() and not upgrade else ""
+    with tempfile.TemporaryDirectory() as folder:
+        # Versions that still fit are kept, and an index that only Binder asks isn't asked here.
+        output = Path(folder) / "requirements.txt"
+        output.write_text("".join(f"{name}=={version}\n" for name, version in pins(earlier)), encoding="utf-8")
+        python = (path.parent / "runtime.txt").read_text(encoding="utf-8").strip().removeprefix("python-")
+        command = [uv, "pip", "compile", str(path.with_suffix(".in")), "--constraint", "requirements.txt", "--quiet"]
+        command += ["--python-version", python, "--python-platform", "x86_64-manylinux_2_28", "--output-file"]
+        if code := subprocess.run([*command, str(output)], cwd=ROOT, check=False).returncode:
+            return code
+        found = pins(output.read_text(encoding="utf-8"))
+    rows = [
+        f"{name}=={version}{'+cpu' if name in ('torch', 'torchvision') else ''}\n"
+        for name, version in found
+        if not name.startswith(("nvidia", "cuda", "triton"))
+    ]
+    path.write_text(BINDER_HEADER + "".join(rows), encoding="utf-8")
     return 0
+
+
+def pins(text: str) -> list[tuple[str, str]]:
+    """Names and versions in a lock; a name has several versions where markers choose one."""
+    return re.findall(r"^([\w.-]+)==([^\s;+]+)", text, re.MULTILINE)
 
 
 def check() -> int:
@@ -66,6 +103,12 @@ def check() -> int:
         header, _, body = path.read_text(encoding="utf-8").partition("\n") if path.exists() else ("", "", "")
         if header + "\n" != HEADER.format(digest(body)):
             stale.append(name)
+    if (ROOT / BINDER).exists():
+        known = pins((ROOT / "requirements.txt").read_text(encoding="utf-8"))
+        names = {name for name, _ in known}
+        ours = pins((ROOT / BINDER).read_text(encoding="utf-8"))
+        if any(name in names and (name, version) not in known for name, version in ours):
+            stale.append(BINDER.as_posix())
     if stale:
         print(
             f"error: {' and '.join(stale)} don't follow from pyproject.toml; run `python3 scripts/lock.py`",

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from . import __version__
-from .errors import CourseError, CourseErrors
+from .errors import CourseError, CourseErrors, plain
 
 if TYPE_CHECKING:
     from .build import How
@@ -152,7 +152,10 @@ def _parser() -> argparse.ArgumentParser:
     notebooks.add_argument(
         "--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)"
     )
-    notebooks.set_defaults(run=_notebooks)
+    notebooks.set_defaults(
+        run=_notebooks, force=False, jobs=None, cold=False, device="auto", provisional=False, as_of=None, drafts=False,
+        verbose=False, lenient=False,
+    )  # fmt: skip
 
     links = commands.add_parser(
         "links",
@@ -163,6 +166,32 @@ def _parser() -> argparse.ArgumentParser:
     )
     links.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
     links.set_defaults(run=_links)
+
+    publish = commands.add_parser(
+        "publish-notebooks",
+        help="put the site's notebooks on a branch that Colab, Binder and JupyterHub open",
+        description="Build the site if something has changed, then have a branch of REMOTE contain exactly its "
+        "notebooks, by a commit where something differs. What a folder binder/ of the course holds goes to a branch of "
+        "its own, for Binder. No working tree is touched, and no push is forced.",
+    )
+    publish.add_argument("remote", metavar="REMOTE", help="a URL, a path, or the name of a git remote, like origin")
+    publish.add_argument(
+        "--branch",
+        metavar="NAME",
+        help="for the notebooks (default: launch, or coursebook_launch_branch in _config.yml)",
+    )
+    publish.add_argument(
+        "--environment-branch",
+        metavar="NAME",
+        help="for the files of binder/ (default, where there is that folder: binder, or coursebook_binder_branch)",
+    )
+    publish.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
+    publish.add_argument("--lenient", action="store_true", help="print a build's warnings without failing")
+    publish.add_argument("--dry-run", action="store_true", help="build, then say what would be published")
+    publish.set_defaults(
+        run=_publish, force=False, jobs=None, cold=False, device="auto", provisional=False, as_of=None, drafts=False,
+        verbose=False,
+    )  # fmt: skip
 
     outputs = commands.add_parser(
         "outputs",
@@ -212,7 +241,6 @@ def _build(arguments: argparse.Namespace, out: Console) -> int:
 
     # Imported here, and more below, so that --help and a course that hasn't changed don't wait for them.
     from .lock import exclusive
-    from .process import RenderingProcess
 
     _require_course(arguments.root)
     with exclusive(arguments.root, out.print) as waited:
@@ -220,11 +248,20 @@ def _build(arguments: argparse.Namespace, out: Console) -> int:
             snapshot = Snapshot(arguments.root)
             if is_usual and _is_unchanged(snapshot, out):
                 return 0
-        with RenderingProcess(arguments.root) as process, _Reporter(out, verbose=arguments.verbose) as reporter:
-            from .build import build
+        site = _make_site(arguments, out, snapshot, started)
+    out.print(f"open it: {_opener()} {escape(_quoted(site))}")
+    return 0
 
-            how, moment = _how(arguments), _moment(arguments)
-            result = build(arguments.root, reporter, how, snapshot, process, lenient=arguments.lenient, moment=moment)
+
+def _make_site(arguments: argparse.Namespace, out: Console, snapshot: Snapshot, started: float) -> Path:
+    """Build the site, and say so with its path, which is returned."""
+    from .process import RenderingProcess
+
+    with RenderingProcess(arguments.root) as process, _Reporter(out, verbose=arguments.verbose) as reporter:
+        from .build import build
+
+        how, moment = _how(arguments), _moment(arguments)
+        result = build(arguments.root, reporter, how, snapshot, process, lenient=arguments.lenient, moment=moment)
     for warning in result.warnings:
         out.print(f"[yellow]warning[/] {escape(str(warning))}")
     seconds = time.perf_counter() - started
@@ -232,8 +269,7 @@ def _build(arguments: argparse.Namespace, out: Console) -> int:
         f"[bold green]built[/] {result.pages} pages in {seconds:.1f} s, {result.executed} of them executed: "
         f"{escape(str(result.site))}"
     )
-    out.print(f"open it: {_opener()} {escape(_quoted(result.site))}")
-    return 0
+    return result.site
 
 
 def _moment(arguments: argparse.Namespace) -> Moment | None:
@@ -399,8 +435,11 @@ def _clean(arguments: argparse.Namespace, out: Console) -> int:
 
 def _notebooks(arguments: argparse.Namespace, out: Console) -> int:
     from .course import Course
+    from .lock import exclusive
     from .notebooks import write
+    from .snapshot import Snapshot
 
+    started = time.perf_counter()
     course = Course.load(arguments.root)
     docnames = _docnames(arguments.pages, course)
     folder = arguments.folder.resolve()
@@ -410,10 +449,11 @@ def _notebooks(arguments: argparse.Namespace, out: Console) -> int:
             None,
             "lies in the course, which would take the notebooks for pages; choose another folder",
         )
-    code = _build(_parser().parse_args(["build", "--root", str(arguments.root)]), out)
-    if code:
-        return code
-    written = write(course, folder, docnames, with_outputs=arguments.outputs)
+    with exclusive(arguments.root, out.print):
+        snapshot = Snapshot(arguments.root)
+        if not _is_unchanged(snapshot, out):
+            _make_site(arguments, out, snapshot, started)
+        written = write(course, folder, docnames, with_outputs=arguments.outputs)
     out.print(f"[bold green]wrote[/] {_count(written, 'notebook')}: {escape(str(folder))}")
     return 0
 
@@ -446,6 +486,42 @@ def _links(arguments: argparse.Namespace, out: Console) -> int:
     told = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
     out.print(f"{_count(links, 'link')} to other sites" + (f": {told}" if told else ""))
     return int(counts["broken"] + counts["unanswered"] > 0)
+
+
+def _publish(arguments: argparse.Namespace, out: Console) -> int:
+    from .snapshot import Snapshot
+
+    started = time.perf_counter()
+    _require_course(arguments.root)
+    from .branches import branches
+    from .course import Course
+    from .lock import exclusive
+    from .publish import publish
+
+    # The notebooks are read before another command can build another site, as one with drafts.
+    with exclusive(arguments.root, out.print):
+        snapshot = Snapshot(arguments.root)
+        if not _is_unchanged(snapshot, out):
+            _make_site(arguments, out, snapshot, started)
+        course = Course.load(arguments.root)
+        wanted = branches(course, arguments.branch or course.launch_branch, arguments.environment_branch)
+    may = "would be " if arguments.dry_run else ""
+    for branch in wanted:
+        published = publish(
+            branch.files,
+            arguments.remote,
+            branch.name,
+            branch.message,
+            identity_from=arguments.root,
+            dry_run=arguments.dry_run,
+        )
+        for what in ("added", "changed", "removed"):
+            for name in getattr(published, what):
+                out.print(f"{may}{what} {branch.name}: {plain(name)}", markup=False, emoji=False)
+        told = f"{may}published" if published.differs else "already published"
+        commit = f", commit {published.commit[:12]}" if published.commit else ""
+        out.print(f"[bold green]{told}[/] {escape(branch.name)}: {published}{commit}")
+    return 0
 
 
 def _pack(arguments: argparse.Namespace, out: Console) -> int:

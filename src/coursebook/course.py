@@ -29,7 +29,10 @@ CONFIG_KEYS = (
     "html", "latex", "bibtex_bibfiles", "launch_buttons", "repository", "sphinx",
 )  # fmt: skip
 # Coursebook's own, among Sphinx's below `sphinx: config:`.
-OPTIONS = ("coursebook_max_age", "coursebook_packages", "coursebook_timezone")
+OPTIONS = (
+    "coursebook_binder_branch", "coursebook_launch_branch", "coursebook_max_age", "coursebook_packages",
+    "coursebook_timezone",
+)  # fmt: skip
 ALWAYS_EXCLUDED = ("_build", "outputs", "node_modules", "__pycache__")
 
 
@@ -113,6 +116,16 @@ class Course:
     def today(self) -> Moment:
         """The day it is where the course is taught."""
         return Moment(datetime.datetime.now(self.timezone).date())
+
+    @property
+    def launch_branch(self) -> str:
+        """The branch with the course's notebooks, which Colab and hubs open."""
+        return str(self._sphinx("coursebook_launch_branch") or "launch")
+
+    @property
+    def binder_branch(self) -> str:
+        """The branch from which Binder builds the machine that they run on."""
+        return str(self._sphinx("coursebook_binder_branch") or "binder")
 
     def _sphinx(self, key: str) -> Any:
         return ((self.config.get("sphinx") or {}).get("config") or {}).get(key)
@@ -207,6 +220,9 @@ def _bad_options(config: Mapping[str, Any], text: str) -> Iterator[CourseError]:
         elif key == "coursebook_timezone":
             good = isinstance(value, str) and value in zoneinfo.available_timezones()
             allowed = "a name like Europe/Zurich or America/New_York"
+        elif key in ("coursebook_launch_branch", "coursebook_binder_branch"):
+            good = isinstance(value, str) and re.fullmatch(r"(?![-/.])[\w./-]+(?<![/.])", value) is not None
+            allowed = "the name of a branch"
         else:
             yield CourseError(
                 CONFIG,

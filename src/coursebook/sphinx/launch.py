@@ -52,8 +52,8 @@ def _take_over(app: Sphinx, config: Config) -> None:
         _warn(app, wanted[0], f"{wanted[0]} needs the course's repository under repository: url, {given}")
     config["coursebook_services"] = services
     config["coursebook_launcher"] = (
-        Launcher(repository, services, config.coursebook_launch_branch, config.coursebook_binder_branch)
-        if repository
+        Launcher(repository, services, current.course.launch_branch, current.course.binder_branch)
+        if repository and current.course
         else None
     )
 
@@ -108,8 +108,8 @@ def _add(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any],
 
 
 def setup_launch(app: Sphinx) -> None:
-    app.add_config_value("coursebook_launch_branch", "launch", "html", types=(str,))
-    app.add_config_value("coursebook_binder_branch", "binder", "html", types=(str,))
+    app.add_config_value("coursebook_launch_branch", "", "html", types=(str,))
+    app.add_config_value("coursebook_binder_branch", "", "html", types=(str,))
     # What is made of them, for the pages.
     app.add_config_value("coursebook_services", {}, "")
     app.add_config_value("coursebook_launcher", None, "")
