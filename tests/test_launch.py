@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
 from conftest import Tiny
+from coursebook.check_launch import Button
+from coursebook.cli import main
 from coursebook.launch import Launcher, Repository
 
 ALL = {
@@ -108,3 +111,95 @@ def test_what_cannot_work_is_said(tiny: Tiny, more: str, said: str) -> None:
     line = (tiny.root / "_config.yml").read_text().splitlines().index(more.splitlines()[0]) + 1
     assert f"error _config.yml:{line}: " in built.err
     assert said in built.err
+
+
+@pytest.mark.kernel
+def test_every_button_is_followed_and_notebooks_run_in_a_fresh_environment(
+    tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Against a repository on this machine; the notebook installs what it needs with its own first cell."""
+    bare = tmp_path_factory.mktemp("remote")
+    subprocess.run(["git", "init", "--quiet", "--bare", str(bare)], check=True)
+    config = (tiny.root / "_config.yml").read_text() + (
+        "repository: {url: 'https://github.com/o/r'}\n"
+        "launch_buttons: {colab_url: 'https://c.org', binderhub_url: 'https://b.org', jupyterhub_url: 'https://h.org'}\n"
+    )
+    name = "days/ü b%.md"
+    tiny.write({"_config.yml": config, "binder/requirements.txt": "nbgitpuller\n", "days/one.md": None})
+    tiny.write({"_toc.yml": f"format: jb-book\nroot: index\nchapters:\n  - file: {name}\n"})
+    tiny.cells("import filelock\nprint(filelock.__version__)", name=name)
+    arguments = ["check-launch", "--remote", str(bare), "--root", str(tiny.root)]
+
+    def check(*more: str) -> tuple[int, list[str]]:
+        tiny.capture()
+        code = main([*arguments, *more])
+        out, err = tiny.capture()
+        assert err == ""
+        return code, [line for line in out.splitlines() if line.startswith(("works", "broken"))]
+
+    nowhere = "there is no branch 'launch' at https://github.com/o/r"
+    page = "days/ü b%"
+    assert check() == (
+        1,
+        [
+            f"broken {page}, colab: {nowhere}",
+            f"broken {page}, binder: {nowhere}",
+            f"broken {page}, jupyterhub: {nowhere}",
+            f"works {page}, download",
+        ],
+    )
+    assert main(["publish-notebooks", str(bare), "--root", str(tiny.root)]) == 0
+    everything = [f"works {page}, {service}" for service in ("colab", "binder", "jupyterhub", "download")]
+    assert check("--run") == (0, [*everything, f"works {page}, run"])
+
+    # The page goes on, and its notebook on the branch doesn't.
+    tiny.cells("x = 1", name=name)
+    code, lines = check()
+    assert code == 1
+    stale = f"{page}.ipynb on the branch 'launch' is not the site's; `coursebook publish-notebooks` renews it"
+    assert lines[0] == f"broken {page}, colab: {stale}"
+    assert lines[3] == f"works {page}, download"
+
+    # What isn't a notebook, and an environment that is gone.
+    work = tmp_path_factory.mktemp("work")
+    git = ["git", "-C", str(work), "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    subprocess.run(["git", "clone", "--quiet", "--branch", "launch", str(bare), str(work)], check=True)
+    (work / f"{page}.ipynb").write_text("{}")
+    subprocess.run([*git, "commit", "--quiet", "--all", "--message", "broken"], check=True)
+    subprocess.run([*git, "push", "--quiet", "origin", "launch", ":binder"], check=True)
+    code, lines = check()
+    assert lines[0].startswith(f"broken {page}, colab: {page}.ipynb on the branch 'launch': not a notebook (")
+
+
+@pytest.mark.parametrize(
+    ("service", "address"),
+    [
+        ("colab", "https://c.org/github/o/r"),
+        ("colab", "https://c.org/github/o/r/tree/launch/a.ipynb"),
+        ("jupyterhub", "https://h.org/hub/user-redirect/git-pull?repo=https://github.com/o/r&branch=x&urlpath=lab"),
+        ("jupyterhub", "https://h.org/hub/user-redirect/git-pull?branch=x"),
+        (
+            "binder",
+            "https://b.org/v2/gh/o/other/binder?urlpath=git-pull%3Frepo%3Dhttps%253A%252F%252Fgithub.com%252Fo%252Fr",
+        ),
+        ("deepnote", "https://d.org/launch"),
+    ],
+)
+def test_an_address_that_is_none(service: str, address: str) -> None:
+    with pytest.raises((KeyError, ValueError)):
+        Button("days/one", service, address).target()
+
+
+@pytest.mark.parametrize(
+    "repository", ["https://github.com/o/r", "https://gitlab.com/g/s/r", "https://git.example.org/ü r"]
+)
+@pytest.mark.parametrize("docname", ["labs/digits", "days/deep er/übung 5%"])
+def test_what_is_made_is_understood(repository: str, docname: str) -> None:
+    for name, address in _addresses(repository, docname).items():
+        target = Button(docname, name.lower(), address).target()
+        if name == "JupyterLite":
+            assert target is None
+        else:
+            assert target is not None
+            assert (target.repository, target.branch, target.path) == (repository, "launch", f"{docname}.ipynb")
+            assert target.environment == ("binder" if name == "Binder" else "")

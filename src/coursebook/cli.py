@@ -157,6 +157,21 @@ def _parser() -> argparse.ArgumentParser:
         verbose=False, lenient=False,
     )  # fmt: skip
 
+    launch = commands.add_parser(
+        "check-launch",
+        help="follow every button that opens a notebook",
+        description="Build the site if something has changed, then follow each button of its pages: to the branch, "
+        "and to the notebook on it, which must be the site's. With --run, execute the notebooks too, in fresh "
+        "environments that their own first cells fill.",
+    )
+    launch.add_argument("--remote", metavar="REMOTE", help="look there instead of at the repository that buttons name")
+    launch.add_argument("--run", action="store_true", dest="execute", help="execute the notebooks, too")
+    launch.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
+    launch.set_defaults(
+        run=_check_launch, force=False, jobs=None, cold=False, device="auto", provisional=False, as_of=None,
+        drafts=False, verbose=False, lenient=False,
+    )  # fmt: skip
+
     links = commands.add_parser(
         "links",
         help="look up every link to another site",
@@ -456,6 +471,31 @@ def _notebooks(arguments: argparse.Namespace, out: Console) -> int:
         written = write(course, folder, docnames, with_outputs=arguments.outputs)
     out.print(f"[bold green]wrote[/] {_count(written, 'notebook')}: {escape(str(folder))}")
     return 0
+
+
+def _check_launch(arguments: argparse.Namespace, out: Console) -> int:
+    from .check_launch import Finding, check_launch
+    from .course import Course
+    from .lock import exclusive
+    from .snapshot import Snapshot
+
+    started = time.perf_counter()
+    _require_course(arguments.root)
+
+    def tell(finding: Finding) -> None:
+        color, problem = ("red", f": {finding.problem}") if finding.problem else ("green", "")
+        state = "broken" if finding.problem else "works"
+        out.print(f"[{color}]{state}[/] {escape(f'{finding.docname}, {finding.service}{problem}')}")
+
+    with exclusive(arguments.root, out.print):
+        snapshot = Snapshot(arguments.root)
+        if not _is_unchanged(snapshot, out):
+            _make_site(arguments, out, snapshot, started)
+        course = Course.load(arguments.root)
+        found = check_launch(course, tell, remote=arguments.remote, run=arguments.execute)
+    broken = sum(bool(finding.problem) for finding in found)
+    out.print(f"{_count(found, 'check')}: {len(found) - broken} worked, {broken} failed")
+    return int(broken > 0)
 
 
 def _links(arguments: argparse.Namespace, out: Console) -> int:

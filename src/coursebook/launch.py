@@ -47,7 +47,9 @@ class Repository:
             return None
         path = re.sub(r"(\.git)?/*$", "", parts.path).strip("/")
         # A name before the host, and a password, are nobody else's business, so they are left out.
-        is_one = parts.scheme in ("http", "https") and host and "/" in path
+        is_one = parts.scheme in ("http", "https") and bool(host and path)
+        if host in ("github.com", "gitlab.com"):
+            is_one = is_one and "/" in path
         return cls(f"{parts.scheme}://{host}/{path}", host, path) if is_one else None
 
 
