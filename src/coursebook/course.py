@@ -17,9 +17,11 @@ from sphinx.util.matching import Matcher, patfilter
 from sphinx_external_toc.api import SiteMap
 from sphinx_external_toc.parsing import MalformedError, parse_toc_data
 
+from .address import ALLOWED, site_address
 from .errors import CourseError, CourseErrors
 from .memory import recall
 from .page import SUFFIXES, Cell, Page, line_in_front_matter, yaml_problem
+from .policy import DIRECTIVES
 from .release import Moment
 
 CONFIG, TOC = "_config.yml", "_toc.yml"
@@ -29,7 +31,13 @@ CONFIG_KEYS = (
     "html", "latex", "bibtex_bibfiles", "launch_buttons", "repository", "sphinx",
 )  # fmt: skip
 # Coursebook's own, among Sphinx's below `sphinx: config:`.
-OPTIONS = ("coursebook_max_age", "coursebook_packages", "coursebook_timezone")
+OPTIONS = (
+    "coursebook_csp",
+    "coursebook_max_age",
+    "coursebook_packages",
+    "coursebook_picture_font",
+    "coursebook_timezone",
+)
 ALWAYS_EXCLUDED = ("_build", "outputs", "node_modules", "__pycache__")
 
 
@@ -178,7 +186,8 @@ def _load_config(root: Path) -> dict[str, Any]:
             near = difflib.get_close_matches(str(key), CONFIG_KEYS, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"allowed: {', '.join(sorted(CONFIG_KEYS))}"
             errors.append(CourseError(CONFIG, line_of_key(text, str(key)), f"unknown key {key!r}; {hint}"))
-    errors.extend(_bad_options(config, text))
+    errors.extend(_bad_options(root, config, text))
+    errors.extend(_bad_address(config, text))
     # Jupyter Book's own schema knows the types; it only prints a box about them.
     from jupyter_book.config import get_validator
 
@@ -191,7 +200,7 @@ def _load_config(root: Path) -> dict[str, Any]:
     return config
 
 
-def _bad_options(config: Mapping[str, Any], text: str) -> Iterator[CourseError]:
+def _bad_options(root: Path, config: Mapping[str, Any], text: str) -> Iterator[CourseError]:
     """What is wrong with Coursebook's own options, which stand among Sphinx's below `sphinx: config:`."""
     given = ((config.get("sphinx") or {}).get("config") or {}) if isinstance(config.get("sphinx"), dict) else {}
     for key, value in given.items() if isinstance(given, dict) else ():
@@ -207,6 +216,12 @@ def _bad_options(config: Mapping[str, Any], text: str) -> Iterator[CourseError]:
         elif key == "coursebook_timezone":
             good = isinstance(value, str) and value in zoneinfo.available_timezones()
             allowed = "a name like Europe/Zurich or America/New_York"
+        elif key == "coursebook_picture_font":
+            good = isinstance(value, str) and (root / value).is_file()
+            allowed = "a font file below the course's root, like assets/Inter-Bold.ttf"
+        elif key == "coursebook_csp":
+            good = isinstance(value, dict) and all(k in DIRECTIVES and _is_sources(v) for k, v in value.items())
+            allowed = f"lists of sources by directive ({', '.join(DIRECTIVES)})"
         else:
             yield CourseError(
                 CONFIG,
@@ -216,6 +231,23 @@ def _bad_options(config: Mapping[str, Any], text: str) -> Iterator[CourseError]:
             continue
         if not good:
             yield CourseError(CONFIG, line, f"`{key}` takes {allowed}, not {value!r}")
+
+
+def _is_sources(value: Any) -> bool:
+    """Whether it can stand in a header: a list of words without what separates one directive from the next."""
+    return isinstance(value, list) and all(isinstance(v, str) and re.fullmatch(r"[!-+\--:<-~]+", v) for v in value)
+
+
+def _bad_address(config: Mapping[str, Any], text: str) -> Iterator[CourseError]:
+    """What is wrong with the site's address, which stands in one of two places."""
+    for keys in (("html", "baseurl"), ("sphinx", "config", "html_baseurl")):
+        value: Any = config
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        try:
+            site_address(value)
+        except ValueError:
+            yield CourseError(CONFIG, line_of_key(text, *keys), f"`{keys[-1]}` takes {ALLOWED}, not {value!r}")
 
 
 def _load_toc(root: Path, names: list[str]) -> dict[str, int | None]:

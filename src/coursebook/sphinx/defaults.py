@@ -43,12 +43,16 @@ def _tidy_scripts(app: Sphinx, pagename: str, templatename: str, context: dict[s
     """
     has_math = bool(_MATH.search(context.get("body") or ""))
     has_thebe = bool(app.config.html_theme_options.get("launch_buttons", {}).get("thebe"))
+    has_switcher = bool(app.config.html_theme_options.get("switcher"))
     scripts, seen = [], set()
     for script in context.get("script_files", []):
         name, body = _name(script), getattr(script, "attributes", {}).get("body") or ""
         is_thebe = "sphinx-thebe" in name or "THEBE_JS_URL" in body
         is_math = name.endswith(str(app.config.mathjax_path)) or body.startswith("window.MathJax")
-        if (name, body) not in seen and (has_thebe or not is_thebe) and (has_math or not is_math):
+        # What no one reads without a version switcher, and would be another script on every page for a policy.
+        is_unread = body.startswith("DOCUMENTATION_OPTIONS.pagename") and not has_switcher
+        is_wanted = (has_thebe or not is_thebe) and (has_math or not is_math) and not is_unread
+        if (name, body) not in seen and is_wanted:
             seen.add((name, body))
             scripts.append(script)
     context["script_files"] = scripts
