@@ -17,7 +17,7 @@ from sphinx.util.matching import Matcher, patfilter
 from sphinx_external_toc.api import SiteMap
 from sphinx_external_toc.parsing import MalformedError, parse_toc_data
 
-from .address import ALLOWED, site_address
+from .address import ALLOWED, BadAddress, site_address
 from .errors import CourseError, CourseErrors
 from .memory import recall
 from .page import SUFFIXES, Cell, Page, line_in_front_matter, yaml_problem
@@ -121,6 +121,11 @@ class Course:
     def today(self) -> Moment:
         """The day it is where the course is taught."""
         return Moment(datetime.datetime.now(self.timezone).date())
+
+    @property
+    def address(self) -> str:
+        """Where the site will be, with a slash at its end: `html: baseurl`; nothing where that isn't said."""
+        return site_address((self.config.get("html") or {}).get("baseurl") or self._sphinx("html_baseurl"))
 
     def _sphinx(self, key: str) -> Any:
         return ((self.config.get("sphinx") or {}).get("config") or {}).get(key)
@@ -246,7 +251,7 @@ def _bad_address(config: Mapping[str, Any], text: str) -> Iterator[CourseError]:
             value = value.get(key) if isinstance(value, dict) else None
         try:
             site_address(value)
-        except ValueError:
+        except BadAddress:
             yield CourseError(CONFIG, line_of_key(text, *keys), f"`{keys[-1]}` takes {ALLOWED}, not {value!r}")
 
 

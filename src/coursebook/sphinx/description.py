@@ -12,7 +12,7 @@ LONGEST = 300  # characters of a description; search engines and networks show f
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<!--.*?-->", re.DOTALL)
 # As MyST has it: no space inside the dollars, and no digit after them, so that prices stay.
 _DOLLARS = re.compile(r"(?<![\\$])\$(?![\s$])([^$]+?)(?<![\s\\])\$(?![\d$])")
-_SIMPLE = re.compile(r"[\w\s+\-−=<>≤≥.,:;()/|'’]+")
+_SIMPLE = re.compile(r"(?:[^\W_]|[\s+\-−=<>≤≥.,:;()/|'’])+")
 # What XML can't say, be it as a character of its own or as a number.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LEFT_OUT = (nodes.raw, nodes.image, nodes.footnote_reference, nodes.Invisible, nodes.problematic, nodes.system_message)

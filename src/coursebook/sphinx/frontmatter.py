@@ -21,12 +21,15 @@ def without_options(text: str) -> str:
         node = yaml.compose("\n".join(rows[1:end]), Loader=yaml.SafeLoader)
     except yaml.YAMLError:
         return text
-    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    for key, value in pairs:
         if key.value == "coursebook":
             # A block ends where the next key, or nothing, begins; what is written in braces ends on its own line.
             last = value.end_mark.line + (1 if value.end_mark.column else 0)
             for number in range(key.start_mark.line, last):
                 rows[1 + number] = "#"
+            if len(pairs) == 1:  # MyST takes no front matter that says nothing
+                rows[1 + key.start_mark.line] = "{}"
     return "\n".join(rows)
 
 

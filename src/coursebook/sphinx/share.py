@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
-from ..address import site_address
+from ..address import BadAddress, site_address
 from ..picture import HEIGHT, WIDTH, Picture
 from ..snapshot import STAGE
 from ..store import replacing
@@ -60,7 +60,7 @@ def site_of(app: Sphinx) -> str:
     """The site's address, or nothing."""
     try:
         return site_address(app.config.html_baseurl)
-    except ValueError:  # which is told of where the course is read
+    except BadAddress:  # which is told of where the course is read
         return ""
 
 
@@ -94,6 +94,8 @@ def _tags(app: Sphinx, docname: str, context: dict[str, Any], doctree: nodes.doc
     meta = dict(context.get("meta") or {})
     course, site = course_title(app), site_of(app)
     title = text_of(app.env.titles[docname]) or docname
+    # sphinx-book-theme 1.3 puts it into the page's print-out as it is, where it could be a script.
+    context["pagetitle"] = escape(title)
     description = description_of(doctree, meta.pop("description", None))
     picture = _picture(app, Picture(title, course, site, _font(app))) if site else ""
     Shared(title, description, picture).write(app, docname)
@@ -115,7 +117,7 @@ def _tags(app: Sphinx, docname: str, context: dict[str, Any], doctree: nodes.doc
             "og:image:alt": title,
         }
     yield from (_tag("property", name, text) for name, text in tags.items() if text and name not in own)
-    if "og:image" in tags and "twitter:card" not in own:
+    if "og:image" in {*tags, *own} and "twitter:card" not in own:
         yield _tag("name", "twitter:card", "summary_large_image")
 
 
@@ -169,5 +171,6 @@ def _forget_pictures(app: Sphinx, exception: Exception | None) -> None:
 
 def setup_share(app: Sphinx) -> None:
     app.add_config_value("coursebook_picture_font", "", "html", types=(str,))
-    app.connect("html-page-context", _share)
+    # After the theme, whose words it mends.
+    app.connect("html-page-context", _share, priority=800)
     app.connect("build-finished", _forget_pictures)
