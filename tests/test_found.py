@@ -371,41 +371,34 @@ def test_a_course_is_found(tiny: Tiny) -> None:
     assert (hidden["description"], hidden["og:image"]) == (["Its own."], ["own.png"])
     assert "twitter:card" in hidden
 
-    # A sentence more: every page is listed still, the date is gone until it is committed, no picture is drawn again.
-    kept = {path: path.stat().st_mtime_ns for path in (tiny.root / "_build/.coursebook/pictures").iterdir()}
-    assert len(kept) == 6
-    tiny.write({"days/one.md": FILES["days/one.md"] + "\nOne more.\n"})
+    # Another title: every page is listed still, the date is gone until it is committed, and one picture is drawn.
+    folders = tiny.root / "_build/.coursebook/pictures", html / "_pictures"
+    kept = [{path.name: path.stat().st_mtime_ns for path in folder.iterdir()} for folder in folders]
+    tiny.write({"days/one.md": "# Another title\n\nText with *two* formulas.\n"})
     assert tiny.build("--lenient").code == 0
     second = tiny.site()
     sitemap = ET.fromstring(second["sitemap.xml"])
     assert tags(sitemap, f"{MAP}loc") == places
     assert len(tags(sitemap, f"{MAP}lastmod")) == 3
-    assert {path: path.stat().st_mtime_ns for path in kept} == kept
-    assert made(first) | {"sitemap.xml": b""} == made(second) | {"sitemap.xml": b""}
-    commit(tiny.root, "2020-01-09")
-    # A new title: the picture of the old one goes.
-    tiny.write({"days/one.md": "# Another title\n"})
-    commit(tiny.root, "2020-01-10")
-    assert tiny.build("--lenient").code == 0
-    assert tags(ET.fromstring(tiny.site()["sitemap.xml"]), f"{MAP}lastmod")[1] == "2020-01-10T12:00:00+00:00"
-    assert len(list((tiny.root / "_build/.coursebook/pictures").iterdir())) == 6
-    assert len(list((html / "_pictures").iterdir())) == 6
+    assert tags(ET.fromstring(second["feed.xml"]), f"{ATOM}title")[2] == "Another title"
+    for folder, then in zip(folders, kept, strict=True):
+        now = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+        assert len(now) == len(then) == 6
+        assert len(now.items() & then.items()) == 5
 
     # The same course, the same bytes.
-    before = tiny.site()
     shutil.rmtree(tiny.root / "_build")
     assert tiny.build("--lenient").code == 0
-    assert made(before) == made(tiny.site())
+    assert made(second) == made(tiny.site())
 
 
 @pytest.mark.kernel
 def test_a_preview_is_not_to_be_found(tiny: Tiny) -> None:
-    tiny.write({"_config.yml": BASE, "days/one.md": "---\ncoursebook: {release: 2999-01-01}\n---\n# Wombat\n\nText.\n"})
     tiny.write(
         {
-            "_toc.yml": TOC.replace('  - file: "days/one"\n', "")
-            .replace("days/late", "days/one")
-            .partition('  - file: "days/100')[0]
+            "_config.yml": BASE.replace("config: {", "config: {html_extra_path: [extra], "),
+            "extra/robots.txt": "mine",
+            "days/one.md": "---\ncoursebook: {release: 2999-01-01}\n---\n# Wombat\n\nText.\n",
         }
     )
     assert tiny.build("--drafts").code == 0
@@ -419,7 +412,7 @@ def test_a_preview_is_not_to_be_found(tiny: Tiny) -> None:
         assert not {"canonical", "alternate"} & head.links.keys(), name
     assert tiny.build().code == 0
     site = tiny.site()
-    assert b"Disallow:\n" in site["robots.txt"]
+    assert site["robots.txt"] == b"mine", "the author's own, but not where it would let a preview be found"
     assert b"X-Robots-Tag" not in site["_headers"]
     assert tags(ET.fromstring(site["sitemap.xml"]), f"{MAP}loc") == [SITE]
     assert "feed.xml" not in site, "no page has a date"
@@ -431,25 +424,16 @@ def test_a_preview_is_not_to_be_found(tiny: Tiny) -> None:
 
 @pytest.mark.kernel
 def test_without_an_address_there_is_nothing_and_no_warning(tiny: Tiny) -> None:
-    own = "html_extra_path: [extra], html_static_path: []"
-    tiny.write({"_config.yml": CONFIG.replace("config: {", f"config: {{{own}, "), "extra/robots.txt": "mine"})
     built = tiny.build()
     assert (built.code, built.err) == (0, "")
     site = tiny.site()
-    assert not {"sitemap.xml", "feed.xml"} & site.keys()
+    assert not {"sitemap.xml", "feed.xml", "robots.txt"} & site.keys()
     assert not [name for name in site if name.startswith("_pictures")]
-    assert site["robots.txt"] == b"mine"
     head = Head(site["days/one.html"].decode())
     assert "canonical" not in head.links
     assert head.meta["og:title"] == ["Day one"]
     assert not {"og:url", "og:image", "robots"} & head.meta.keys()
     assert head.meta["description"] == ["Text with …."]
-    # An address is given: the file that the author has made stays, but not where it would let a preview be found.
-    tiny.write({"_config.yml": (tiny.root / "_config.yml").read_text() + f"html: {{baseurl: {SITE}}}\n"})
-    assert tiny.build().code == 0
-    assert tiny.site()["robots.txt"] == b"mine"
-    assert tiny.build("--as-of", "2020-01-01").code == 0
-    assert tiny.site()["robots.txt"] == b"User-agent: *\nDisallow: /\n"
 
 
 @pytest.mark.kernel
@@ -498,6 +482,7 @@ def test_the_policy_fits_on_a_line_that_hosts_take(site: Path) -> None:
     rule, header, *more = (site / "_headers").read_text().splitlines()
     assert (rule, more) == ("/*", [])
     assert len(header) < 2000, "Cloudflare Pages takes no more"
+    assert "pagename =" not in (site / "index.html").read_text(), "a script of its own on each page would be a digest each"
     scripts = re.search(r"script-src ([^;]*)", header)
     assert scripts
     assert not {"'unsafe-inline'", "'unsafe-eval'", "*"} & set(scripts[1].split())
@@ -559,7 +544,6 @@ def test_every_page_works_under_the_policy(site: Path, guarded: str) -> None:
             page.goto(guarded + name, wait_until="load")
             if page.locator(".math").count():
                 page.wait_for_selector("mjx-container", state="attached", timeout=20_000)
-            page.wait_for_load_state("networkidle")
             assert page.evaluate("violations") == [], name
             assert errors == [], name
         # What a reader does with a page: another look, a search, a print-out.
