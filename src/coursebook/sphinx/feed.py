@@ -7,7 +7,7 @@ them; feedgen brings lxml (12 MB) for forty lines. Dates are git's and the store
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,9 @@ class Dates:
     updated: datetime.datetime | None
 
 
-def dates_of(page: Page, spans: Mapping[str, Span], dependencies: Iterable[str] = ()) -> Dates:
+def dates_of(page: Page, dependencies: Iterable[str] = ()) -> Dates:
     """The dates of a page that is released, with the files that it includes and shows."""
+    spans = current.spans
     source = spans.get(page.path.as_posix(), _UNKNOWN)
     release, solutions = _midnight(page.options.release), _midnight(page.options.solutions)
     decision = current.decisions.get(page.docname)
@@ -78,13 +79,12 @@ def _look_up(
     app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
 ) -> Iterable[str]:
     """Learn the dates before pages are written; whether there is a feed stands on all of them."""
-    spans: dict[str, Span] = {}
-    has_feed = False
+    current.spans, has_feed = {}, False
     if app.builder.name in BUILDERS and site_of(app) and not is_preview() and current.course is not None:
-        spans = history(Path(app.srcdir), Path(app.srcdir) / STAGE / "history.json")
-        has_feed = any(dates_of(page, spans).updated for page in _pages()[1:])
+        current.spans = history(Path(app.srcdir), Path(app.srcdir) / STAGE / "history.json")
+        has_feed = any(dates_of(page).updated for page in _pages()[1:])
     had_feed = getattr(env, "coursebook_has_feed", has_feed)
-    env.coursebook_spans, env.coursebook_has_feed = spans, has_feed  # type: ignore[attr-defined]
+    env.coursebook_has_feed = has_feed  # type: ignore[attr-defined]
     return env.all_docs if had_feed != has_feed else ()
 
 
@@ -104,11 +104,10 @@ def _write(app: Sphinx, exception: Exception | None) -> None:
     if preview:
         files[ROBOTS] = b"User-agent: *\nDisallow: /\n"
     elif site and current.course is not None:
-        spans: Mapping[str, Span] = getattr(app.env, "coursebook_spans", {})
-        files[SITEMAP] = _xml(_sitemap(app, spans))
+        files[SITEMAP] = _xml(_sitemap(app))
         files[ROBOTS] = f"User-agent: *\nDisallow:\n\nSitemap: {site}{SITEMAP}\n".encode()
         if getattr(app.env, "coursebook_has_feed", False):
-            files[FEED] = _xml(_feed(app, spans))
+            files[FEED] = _xml(_feed(app))
     for name, content in files.items():
         put(app, name, content, is_forced=preview)
 
@@ -125,14 +124,14 @@ def put(app: Sphinx, name: str, content: bytes | None, *, is_forced: bool = Fals
         path.write_bytes(content)
 
 
-def _sitemap(app: Sphinx, spans: Mapping[str, Span]) -> ET.Element:
+def _sitemap(app: Sphinx) -> ET.Element:
     root = ET.Element("urlset", xmlns=SITEMAPS)
     for page in _pages():
         if "noindex" in _robots(page):
             continue
         url = ET.SubElement(root, "url")
         ET.SubElement(url, "loc").text = address_of(app, page.docname)
-        changed = dates_of(page, spans, app.env.dependencies.get(page.docname, ())).changed
+        changed = dates_of(page, app.env.dependencies.get(page.docname, ())).changed
         if changed is not None:
             ET.SubElement(url, "lastmod").text = _stamp(changed)
     return root
@@ -145,9 +144,9 @@ def _robots(page: Page) -> str:
     return str(given.get("robots", "")) if isinstance(given, dict) else ""
 
 
-def _feed(app: Sphinx, spans: Mapping[str, Span]) -> ET.Element:
+def _feed(app: Sphinx) -> ET.Element:
     site = site_of(app)
-    entries = sorted(_entries(app, spans), key=lambda entry: (entry[0], entry[1]), reverse=True)
+    entries = sorted(_entries(app), key=lambda entry: (entry[0], entry[1]), reverse=True)
     author = current.course.config.get("author") if current.course else None
     # What https://www.rfc-editor.org/rfc/rfc4287 asks for, with the namespace as the default one.
     feed = ET.Element("feed", xmlns=ATOM)
@@ -161,10 +160,10 @@ def _feed(app: Sphinx, spans: Mapping[str, Span]) -> ET.Element:
     return feed
 
 
-def _entries(app: Sphinx, spans: Mapping[str, Span]) -> Iterator[tuple[datetime.datetime, str, datetime.datetime, Any]]:
+def _entries(app: Sphinx) -> Iterator[tuple[datetime.datetime, str, datetime.datetime, Any]]:
     """Of each page but the home page: when it came, its name, when it was changed, and its entry."""
     for page in _pages()[1:]:
-        dates = dates_of(page, spans)
+        dates = dates_of(page)
         if dates.updated is None:
             continue
         shared, address = Shared.read(app, page.docname), address_of(app, page.docname)
