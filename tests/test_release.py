@@ -264,6 +264,7 @@ def test_as_of_takes_a_date(course: Tiny, text: str, capfd: pytest.CaptureFixtur
         pytest.param("---\na: 1\ncoursebook: {x: 1}\nb: 2\n---\nT", "---\na: 1\n#\nb: 2\n---\nT", id="braces"),
         pytest.param("---\ncoursebook:\n  x: 1\n  y: [2]\nb: 2\n---\nT", "---\n#\n#\n#\nb: 2\n---\nT", id="block"),
         pytest.param("---\nb: 2\ncoursebook:\n  x: 1\n---\nT", "---\nb: 2\n#\n#\n---\nT", id="block at the end"),
+        pytest.param("---\ncoursebook: {x: 1}\n---\nT", "---\n{}\n---\nT", id="nothing else"),
         pytest.param("---\nb: 2\n---\ncoursebook: 5", "---\nb: 2\n---\ncoursebook: 5", id="none"),
         pytest.param("# Title\n", "# Title\n", id="no front matter"),
         pytest.param("---\n: :\n---\n", "---\n: :\n---\n", id="broken"),

@@ -18,6 +18,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     from .sphinx.claims import setup_claims
     from .sphinx.current import setup_current
     from .sphinx.defaults import setup_defaults
+    from .sphinx.feed import setup_feed
     from .sphinx.freshness import setup_freshness
     from .sphinx.frontmatter import setup_frontmatter
     from .sphinx.launch import setup_launch
@@ -27,8 +28,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
     from .sphinx.notice import setup_notice
     from .sphinx.outputs import setup_outputs
     from .sphinx.parallel import setup_parallel
+    from .sphinx.policy import setup_policy
     from .sphinx.release import setup_release
     from .sphinx.schedule import setup_schedule
+    from .sphinx.share import setup_share
 
     setup_defaults(app)
     setup_assets(app)
@@ -46,4 +49,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     setup_parallel(app)
     setup_release(app)
     setup_schedule(app)
+    setup_share(app)
+    setup_feed(app)
+    setup_policy(app)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}

@@ -88,7 +88,8 @@ def build(
     is_done = not any(decision.executes for decision in decisions)
     if not warnings and course.mode != "force" and is_done and moment is None:
         waits = any(decision.waits for decision in decisions)
-        snapshot.save(len(course.pages), _until(course, decisions), waits=waits)
+        due, tells_dates = _until(course, decisions), bool(course.address)
+        snapshot.save(len(course.pages), due, waits=waits, tells_dates=tells_dates)
     return Result(course.root / SITE / "index.html", len(course.pages), done, warnings)
 
 

@@ -293,7 +293,7 @@ def _moment(arguments: argparse.Namespace) -> Moment | None:
 
     if not arguments.as_of and not arguments.drafts:
         return None
-    return Moment(arguments.as_of or datetime.date.today(), drafts=arguments.drafts)
+    return Moment(arguments.as_of or datetime.date.today(), drafts=arguments.drafts, is_preview=True)
 
 
 def _is_unchanged(snapshot: Snapshot, out: Console) -> bool:

@@ -17,9 +17,11 @@ from sphinx.util.matching import Matcher, patfilter
 from sphinx_external_toc.api import SiteMap
 from sphinx_external_toc.parsing import MalformedError, parse_toc_data
 
+from .address import ALLOWED, BadAddress, site_address
 from .errors import CourseError, CourseErrors
 from .memory import recall
 from .page import SUFFIXES, Cell, Page, line_in_front_matter, yaml_problem
+from .policy import DIRECTIVES
 from .release import Moment
 
 CONFIG, TOC = "_config.yml", "_toc.yml"
@@ -30,8 +32,8 @@ CONFIG_KEYS = (
 )  # fmt: skip
 # Coursebook's own, among Sphinx's below `sphinx: config:`.
 OPTIONS = (
-    "coursebook_binder_branch", "coursebook_launch_branch", "coursebook_max_age", "coursebook_packages",
-    "coursebook_timezone",
+    "coursebook_binder_branch", "coursebook_csp", "coursebook_launch_branch", "coursebook_max_age",
+    "coursebook_packages", "coursebook_picture_font", "coursebook_timezone",
 )  # fmt: skip
 ALWAYS_EXCLUDED = ("_build", "outputs", "node_modules", "__pycache__")
 
@@ -127,6 +129,11 @@ class Course:
         """The branch from which Binder builds the machine that they run on."""
         return str(self._sphinx("coursebook_binder_branch") or "binder")
 
+    @property
+    def address(self) -> str:
+        """Where the site will be, with a slash at its end: `html: baseurl`; nothing where that isn't said."""
+        return site_address((self.config.get("html") or {}).get("baseurl") or self._sphinx("html_baseurl"))
+
     def _sphinx(self, key: str) -> Any:
         return ((self.config.get("sphinx") or {}).get("config") or {}).get(key)
 
@@ -191,7 +198,8 @@ def _load_config(root: Path) -> dict[str, Any]:
             near = difflib.get_close_matches(str(key), CONFIG_KEYS, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"allowed: {', '.join(sorted(CONFIG_KEYS))}"
             errors.append(CourseError(CONFIG, line_of_key(text, str(key)), f"unknown key {key!r}; {hint}"))
-    errors.extend(_bad_options(config, text))
+    errors.extend(_bad_options(root, config, text))
+    errors.extend(_bad_address(config, text))
     # Jupyter Book's own schema knows the types; it only prints a box about them.
     from jupyter_book.config import get_validator
 
@@ -204,7 +212,7 @@ def _load_config(root: Path) -> dict[str, Any]:
     return config
 
 
-def _bad_options(config: Mapping[str, Any], text: str) -> Iterator[CourseError]:
+def _bad_options(root: Path, config: Mapping[str, Any], text: str) -> Iterator[CourseError]:
     """What is wrong with Coursebook's own options, which stand among Sphinx's below `sphinx: config:`."""
     given = ((config.get("sphinx") or {}).get("config") or {}) if isinstance(config.get("sphinx"), dict) else {}
     for key, value in given.items() if isinstance(given, dict) else ():
@@ -223,6 +231,12 @@ def _bad_options(config: Mapping[str, Any], text: str) -> Iterator[CourseError]:
         elif key in ("coursebook_launch_branch", "coursebook_binder_branch"):
             good = isinstance(value, str) and re.fullmatch(r"(?![-/.])[\w./-]+(?<![/.])", value) is not None
             allowed = "the name of a branch"
+        elif key == "coursebook_picture_font":
+            good = isinstance(value, str) and (root / value).is_file()
+            allowed = "a font file below the course's root, like assets/Inter-Bold.ttf"
+        elif key == "coursebook_csp":
+            good = isinstance(value, dict) and all(k in DIRECTIVES and _is_sources(v) for k, v in value.items())
+            allowed = f"lists of sources by directive ({', '.join(DIRECTIVES)})"
         else:
             yield CourseError(
                 CONFIG,
@@ -232,6 +246,23 @@ def _bad_options(config: Mapping[str, Any], text: str) -> Iterator[CourseError]:
             continue
         if not good:
             yield CourseError(CONFIG, line, f"`{key}` takes {allowed}, not {value!r}")
+
+
+def _is_sources(value: Any) -> bool:
+    """Whether it can stand in a header: a list of words without what separates one directive from the next."""
+    return isinstance(value, list) and all(isinstance(v, str) and re.fullmatch(r"[!-+\--:<-~]+", v) for v in value)
+
+
+def _bad_address(config: Mapping[str, Any], text: str) -> Iterator[CourseError]:
+    """What is wrong with the site's address, which stands in one of two places."""
+    for keys in (("html", "baseurl"), ("sphinx", "config", "html_baseurl")):
+        value: Any = config
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        try:
+            site_address(value)
+        except BadAddress:
+            yield CourseError(CONFIG, line_of_key(text, *keys), f"`{keys[-1]}` takes {ALLOWED}, not {value!r}")
 
 
 def _load_toc(root: Path, names: list[str]) -> dict[str, int | None]:

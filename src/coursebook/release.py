@@ -11,10 +11,11 @@ from .page import Page
 
 @dataclass(frozen=True)
 class Moment:
-    """The day that a site is built for. `drafts` shows an author everything."""
+    """The day that a site is built for. `drafts` shows an author everything; a preview is not to be found by others."""
 
     day: datetime.date
     drafts: bool = False
+    is_preview: bool = False
 
     def shows(self, page: Page) -> bool:
         """Whether the page is on the site."""

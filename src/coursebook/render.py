@@ -114,7 +114,7 @@ def _without_notebook(decision: Decision) -> Decision:
 
 def _signature(course: Course, moment: Moment) -> str:
     """What every page of the site depends on beside its own text."""
-    digest = hashlib.sha256(__version__.encode())
+    digest = hashlib.sha256(f"{__version__} {moment.is_preview}".encode())
     package = Path(__file__).parent
     # Below assets, what the site shows on every page; the package's own files count while it is being developed.
     everywhere = sorted(

@@ -27,6 +27,7 @@ class Snapshot:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self._file = self.root / STAGE / "snapshot.json"
+        self._commits = _commits(self.root)
         self._sources = _digest([*_tree(self.root), *_tree(Path(__file__).parent), *_distributions()])
 
     def matches(self) -> int | None:
@@ -39,16 +40,21 @@ class Snapshot:
             return None
         if saved.get("results") != self._results() or (saved.get("waits") and gpus()):
             return None
+        if saved.get("commits", self._commits) != self._commits:
+            return None
         return int(saved["pages"])
 
-    def save(self, pages: int, due: float | None, *, waits: bool = False) -> None:
+    def save(self, pages: int, due: float | None, *, waits: bool = False, tells_dates: bool = False) -> None:
         """Remember that all fits together, as far as it can here.
 
-        `due` is the time (seconds since 1970) from which outputs are too old; `waits` that pages wait for a GPU.
+        `due` is the time (seconds since 1970) from which outputs are too old; `waits` that pages wait for a GPU,
+        `tells_dates` that the site says when its pages were last committed.
         """
         from .store import replacing  # which imports nbformat: nothing that a course without changes waits for
 
         content = {"sources": self._sources, "results": self._results(), "pages": pages, "due": due, "waits": waits}
+        if tells_dates:
+            content["commits"] = self._commits
         with replacing(self._file) as file:
             file.write(json.dumps(content).encode())
 
@@ -80,6 +86,20 @@ def _tree(folder: Path) -> Iterator[str]:
             else:
                 found = entry.stat(follow_symlinks=entry.is_file())
                 yield f"{entry.path} {found.st_size} {found.st_mtime_ns}"
+
+
+def _commits(root: Path) -> str:
+    """What is another with each commit: size and time of git's log of where HEAD was. Nothing without git."""
+    for folder in (root, *root.parents):
+        git = folder / ".git"
+        try:
+            if git.is_file():  # which a worktree has in place of the folder
+                git = folder / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
+            found = (git / "logs/HEAD").stat()
+        except (OSError, ValueError):
+            continue
+        return f"{found.st_size} {found.st_mtime_ns}"
+    return ""
 
 
 def _distributions() -> Iterator[str]:

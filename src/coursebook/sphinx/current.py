@@ -17,6 +17,7 @@ from sphinx.util import logging
 
 from ..course import TOC, Course
 from ..errors import CourseErrors
+from ..history import Span
 from ..page import Page
 from ..plan import Decision, Environment, plan
 from ..release import Moment
@@ -35,6 +36,7 @@ class Current:
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     is_final: bool = False
     markdown: MdParserConfig = field(default_factory=MdParserConfig)
+    spans: Mapping[str, Span] = field(default_factory=dict)  # when files were committed, by path; see feed.py
 
     @property
     def root(self) -> Path:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import FileSystemBytecodeCache
-from markupsafe import escape
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
@@ -44,23 +43,21 @@ def _tidy_scripts(app: Sphinx, pagename: str, templatename: str, context: dict[s
     """
     has_math = bool(_MATH.search(context.get("body") or ""))
     has_thebe = bool(app.config.html_theme_options.get("launch_buttons", {}).get("thebe"))
+    has_switcher = bool(app.config.html_theme_options.get("switcher"))
     scripts, seen = [], set()
     for script in context.get("script_files", []):
         name, body = _name(script), getattr(script, "attributes", {}).get("body") or ""
         is_thebe = "sphinx-thebe" in name or "THEBE_JS_URL" in body
         is_math = name.endswith(str(app.config.mathjax_path)) or body.startswith("window.MathJax")
-        if (name, body) not in seen and (has_thebe or not is_thebe) and (has_math or not is_math):
+        # What no one reads without a version switcher, and would be another script on every page for a policy.
+        is_unread = body.startswith("DOCUMENTATION_OPTIONS.pagename") and not has_switcher
+        is_wanted = (has_thebe or not is_thebe) and (has_math or not is_math) and not is_unread
+        if (name, body) not in seen and is_wanted:
             seen.add((name, body))
             scripts.append(script)
     context["script_files"] = scripts
     if not has_thebe:
         context["css_files"] = [style for style in context.get("css_files", []) if "sphinx-thebe" not in _name(style)]
-
-
-def _escape_title(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
-    """The theme prints the title's text, where `<` may stand, as if it were HTML."""
-    if title := context.get("pagetitle"):
-        context["pagetitle"] = escape(title)
 
 
 def _name(asset: Any) -> str:
@@ -70,6 +67,5 @@ def _name(asset: Any) -> str:
 def setup_defaults(app: Sphinx) -> None:
     app.connect("config-inited", _configure)
     app.connect("builder-inited", _keep_templates)
-    app.connect("html-page-context", _escape_title, priority=900)
     # After the extensions that add scripts page by page.
     app.connect("html-page-context", _tidy_scripts, priority=900)

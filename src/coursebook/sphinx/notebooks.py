@@ -24,6 +24,7 @@ from sphinx.util import logging
 from ..notebooks import FOLDER, Blank, Code, Part, Site, Text, expand_macros, notebook, plain_text
 from ..page import Page
 from .current import current
+from .share import course_title, site_of
 
 logger = logging.getLogger(__name__)
 
@@ -250,7 +251,7 @@ def _write(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any
     page = _page(pagename)
     if page is None or doctree is None or app.builder.name != "html":
         return
-    site = Site(str(app.config.html_title or app.config.project), _address(app))
+    site = Site(course_title(app), site_of(app))
     macros = (app.config.mathjax3_config or {}).get("tex", {}).get("macros", {})
     image = _images(app, pagename, site)
     parts = parts_of(str(context["body"]), _numbers(doctree), site.of(pagename), image, macros)
@@ -268,11 +269,6 @@ def _page(docname: str) -> Page | None:
     """The page with code of that name, if its source may be had."""
     decision = current.decisions.get(docname)
     return decision.page if decision else None
-
-
-def _address(app: Sphinx) -> str:
-    base = str(app.config.html_baseurl or "")
-    return f"{base.rstrip('/')}/" if base else ""
 
 
 def _inputs(page: Page) -> list[str]:

@@ -1,0 +1,59 @@
+"""Writes `_headers`: the Content-Security-Policy of the site, for the hosts that read such a file (Netlify, Cloudflare
+Pages and others); for the rest it is copied from there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+
+from ..policy import needs, policy
+from .feed import put
+from .share import BUILDERS, is_preview
+
+HEADERS = "_headers"
+
+
+def _write(app: Sphinx, exception: Exception | None) -> None:
+    if exception or app.builder.name not in BUILDERS:
+        return
+    headers = [("Content-Security-Policy", policy([*_pages(app), app.config.coursebook_csp or {}]))]
+    if is_preview():
+        headers.append(("X-Robots-Tag", "noindex"))
+    put(app, HEADERS, "".join(["/*\n", *(f"  {name}: {value}\n" for name, value in headers)]).encode())
+
+
+def _pages(app: Sphinx) -> Iterator[dict[str, list[str]]]:
+    """What each page needs; a page that was not written again isn't read again."""
+    memory = Path(app.doctreedir) / "policy.json"
+    try:
+        known: dict[str, Any] = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    found = {}
+    for path in sorted(_files(Path(app.outdir))):
+        status = path.stat()
+        name, state = path.relative_to(app.outdir).as_posix(), [status.st_mtime_ns, status.st_size]
+        then = known.get(name)
+        if then is None or then["state"] != state:
+            then = {"state": state, "needs": needs(path.read_text(encoding="utf-8", errors="replace"))}
+        found[name] = then
+        yield then["needs"]
+    if found != known:
+        memory.write_text(json.dumps(found), encoding="utf-8")
+
+
+def _files(outdir: Path) -> Iterator[Path]:
+    yield from outdir.glob("*.html")
+    for folder in outdir.iterdir():
+        if folder.is_dir() and not folder.name.startswith(("_", ".")):
+            yield from folder.rglob("*.html")
+
+
+def setup_policy(app: Sphinx) -> None:
+    app.add_config_value("coursebook_csp", {}, "", types=(dict,))
+    # After whatever else writes or changes pages then.
+    app.connect("build-finished", _write, priority=900)
