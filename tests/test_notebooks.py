@@ -29,7 +29,7 @@ title: A <tiny> course
 author: Somebody
 execute: {execute_notebooks: cache, raise_on_error: true}
 parse: {myst_enable_extensions: [amsmath, colon_fence, dollarmath, html_image, deflist]}
-html: {baseurl: 'https://example.org/ml course/'}
+html: {baseurl: 'https://example.org/ml%20course/'}
 bibtex_bibfiles: [references.bib]
 sphinx:
   extra_extensions: [coursebook, sphinx_exercise]
@@ -174,11 +174,11 @@ def test_a_page_as_a_notebook(tiny: Tiny, tmp_path_factory: pytest.TempPathFacto
     path = tiny.root / "_build/html/notebooks/days/one.ipynb"
     cells = _cells(path)
     text = "\n\n".join(source for name, source in cells.items() if name.startswith(("text", "about")))
-    page = "<https://example.org/ml course/days/one.html"
+    page = "<https://example.org/ml%20course/days/one.html"
 
     # What names the course; references lead to the site.
     assert cells["about"].startswith(f"*This notebook is the page [Day one & a half]({page}>) of [A \\<tiny> course](")
-    assert "[the home page](<https://example.org/ml course/index.html>), [Home](<https://example.org/ml course/" in text
+    assert "[the home page](<https://example.org/ml%20course/index.html>), [Home](<https://example.org/ml%20course/" in text
     assert "[elsewhere](<https://example.com/a_b?c=1>)" in text
     assert f"[the section]({page}#here>)" in text
     # Marks are text where they were text, and mathematics knows no macros.
@@ -195,7 +195,7 @@ def test_a_page_as_a_notebook(tiny: Tiny, tmp_path_factory: pytest.TempPathFacto
     assert "**On Linux**\n\napt\n\n**On a Mac**\n\nbrew" in text
     assert "**A term**\n\nIts *definition*" in text
     assert '```python\nfenced = "not a cell"\n```' in text
-    assert "![A \\[small\\] picture](<https://example.org/ml course/_images/picture.png>)" in text
+    assert "![A \\[small\\] picture](<https://example.org/ml%20course/_images/picture.png>)" in text
     assert "What it shows" in text
     # Exercises: a place for one's own work, and a solution to unfold.
     assert "**Exercise 1 (Add two)**\n\nWhat is 1 + 1?" in text
@@ -216,7 +216,7 @@ def test_a_page_as_a_notebook(tiny: Tiny, tmp_path_factory: pytest.TempPathFacto
 
     # The page's input lies beside it, and the first cell gets it from the site where it doesn't.
     assert (tiny.root / "_build/html/notebooks/assets/numbers.txt").read_text() == "42"
-    assert '"../assets/numbers.txt": "https://example.org/ml course/notebooks/assets/numbers.txt"' in cells["install"]
+    assert '"../assets/numbers.txt": "https://example.org/ml%20course/notebooks/assets/numbers.txt"' in cells["install"]
 
     # With outputs, and again: the same bytes.
     there, again = tmp_path_factory.mktemp("there"), tmp_path_factory.mktemp("again")
@@ -232,7 +232,7 @@ def test_a_page_as_a_notebook(tiny: Tiny, tmp_path_factory: pytest.TempPathFacto
     _executes(there / "days/one.ipynb")
 
     # Without an address nothing leads anywhere, and pictures are in it.
-    tiny.write({"_config.yml": CONFIG.replace("html: {baseurl: 'https://example.org/ml course/'}\n", "")})
+    tiny.write({"_config.yml": CONFIG.replace("html: {baseurl: 'https://example.org/ml%20course/'}\n", "")})
     assert tiny.build().code == 0
     without = path.read_text()
     assert "](<>" not in without
