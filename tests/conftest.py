@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from coursebook.cli import main
+from coursebook.execute.local import _kernel_environment
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = next((p for p in ("chromium", "chromium-browser", "google-chrome") if shutil.which(p)), None)
@@ -118,6 +119,20 @@ def until(happened: Callable[[], object], seconds: float = 30.0) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def execute_notebook(path: Path) -> None:
+    """Have plain Jupyter execute a notebook where it lies, in a kernel that knows nothing of us."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "jupyter", "execute", "--inplace", path.name],
+        cwd=path.parent,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        # As the pages' kernels have it: as many threads, and the same sums in MKL; no GPU.
+        env={**os.environ, **_kernel_environment(path.parent, slots=2), "CUDA_VISIBLE_DEVICES": ""},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 @pytest.fixture

@@ -62,7 +62,9 @@ def test_bad_input(case: Path, tiny: Tiny, good: Path) -> None:
             assert "Welcome." in tiny.html("index"), "the others are there"
         else:
             assert tiny.site() == site, "the earlier site stays"
-    # Mended, it builds again.
+    if case.name not in {*EXECUTED, "missing-link", "option-value", "toc-yaml"}:
+        return
+    # Mended, it builds again; told for each way to fail.
     tiny.write({name: None for name in files if (tiny.root / name).exists()})
     assert tiny.write(dict(FILES)).build().code == 0
 

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import HEAD, ROOT, Tiny
+from conftest import HEAD, Tiny, execute_notebook
 from coursebook.cli import main
-from coursebook.course import Course
-from coursebook.execute.local import _kernel_environment
 from coursebook.notebooks import expand_macros, plain_text
 
 CONFIG = """\
@@ -178,7 +170,10 @@ def test_a_page_as_a_notebook(tiny: Tiny, tmp_path_factory: pytest.TempPathFacto
 
     # What names the course; references lead to the site.
     assert cells["about"].startswith(f"*This notebook is the page [Day one & a half]({page}>) of [A \\<tiny> course](")
-    assert "[the home page](<https://example.org/ml%20course/index.html>), [Home](<https://example.org/ml%20course/" in text
+    assert (
+        "[the home page](<https://example.org/ml%20course/index.html>), [Home](<https://example.org/ml%20course/"
+        in text
+    )
     assert "[elsewhere](<https://example.com/a_b?c=1>)" in text
     assert f"[the section]({page}#here>)" in text
     # Marks are text where they were text, and mathematics knows no macros.
@@ -229,7 +224,7 @@ def test_a_page_as_a_notebook(tiny: Tiny, tmp_path_factory: pytest.TempPathFacto
     assert said["install"] == said["own-6"] == []
 
     # It runs where it lies.
-    _executes(there / "days/one.ipynb")
+    execute_notebook(there / "days/one.ipynb")
 
     # Without an address nothing leads anywhere, and pictures are in it.
     tiny.write({"_config.yml": CONFIG.replace("html: {baseurl: 'https://example.org/ml%20course/'}\n", "")})
@@ -244,19 +239,6 @@ def test_a_page_as_a_notebook(tiny: Tiny, tmp_path_factory: pytest.TempPathFacto
     tiny.write({"days/one.md": "# Day one\n\n(here)=\nNo code."})
     assert tiny.build().code == 0
     assert not path.exists()
-
-
-def _executes(path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "jupyter", "execute", "--inplace", path.name],
-        cwd=path.parent,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        # As the pages' kernels have it: as many threads, and the same sums in MKL; no GPU.
-        env={**os.environ, **_kernel_environment(path.parent, slots=2), "CUDA_VISIBLE_DEVICES": ""},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
 
 
 @pytest.mark.kernel
@@ -380,55 +362,3 @@ def test_plain_text_is_shown_as_it_is(text: str) -> None:
     assert {child.type for child in inline} <= {"text", "text_special"}, (words, plain_text(words))
     assert [token.type for token in tokens] == ["paragraph_open", "inline", "paragraph_close"]
     assert "".join(child.content for child in inline) == words
-
-
-@pytest.mark.kernel
-@pytest.mark.site
-def test_every_notebook_of_the_course_runs_and_says_what_its_page_says(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """The page in a warm kernel beside others, the notebook by plain Jupyter in a cold one: the same, cell for cell."""
-    course, there = tmp_path / "course", tmp_path / "notebooks"
-    course.mkdir()
-    for name in ("_config.yml", "_toc.yml", "index.md"):
-        shutil.copy(ROOT / name, course)
-    for name in ("days", "labs", "guide", "assets"):
-        shutil.copytree(ROOT / name, course / name)
-    # Without a GPU, which would take its pages.
-    arguments = ["--root", str(course)]
-    assert main(["execute", *arguments, "--device", "cpu", "--provisional", "--force"]) == 0
-    assert main(["notebooks", str(there), "--outputs", *arguments]) == 0
-    paths = sorted(there.rglob("*.ipynb"))
-    assert len(paths) == len(Course.load(course).executed_pages())
-    warm = {path: path.read_text(encoding="utf-8") for path in paths}
-    with ThreadPoolExecutor(2) as both:
-        list(both.map(_executes, paths))
-    for path in paths:
-        # labs/gpu measures times, which differ.
-        if path.stem != "gpu":
-            _say_the_same(path, nbformat.reads(warm[path], 4), nbformat.read(path, 4))  # type: ignore[no-untyped-call]
-
-
-def _say_the_same(path: Path, warm: nbformat.NotebookNode, cold: nbformat.NotebookNode) -> None:
-    compared = 0
-    for a, b in zip(warm["cells"], cold["cells"], strict=True):
-        if a["cell_type"] != "code" or not a["id"].startswith("cell-"):
-            continue
-        # Text, and figures byte for byte. Lines, because pytest would show a whole figure for one digit.
-        said = [json.dumps(_shown(cell["outputs"]), indent=0, sort_keys=True) for cell in (a, b)]
-        lines = [text.replace("\\n", "\n").splitlines() for text in said]
-        different = list(difflib.unified_diff(*lines, "warm", "cold", n=0, lineterm=""))[:20]
-        assert not different, f"{a['id']} of {path.name}: {different}"
-        compared += bool(a["outputs"])
-    assert compared > 5, path
-
-
-def _shown(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What a reader sees: streams come in pieces, as they were sent."""
-    shown: list[dict[str, Any]] = []
-    for output in outputs:
-        if shown and output["output_type"] == "stream" and shown[-1].get("name") == output["name"]:
-            shown[-1]["text"] += output["text"]
-        else:
-            shown.append({key: value for key, value in output.items() if key not in ("execution_count", "metadata")})
-    return shown
