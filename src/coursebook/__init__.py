@@ -20,6 +20,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     from .sphinx.defaults import setup_defaults
     from .sphinx.freshness import setup_freshness
     from .sphinx.frontmatter import setup_frontmatter
+    from .sphinx.live import setup_live
     from .sphinx.mathematics import setup_mathematics
     from .sphinx.notfound import setup_notfound
     from .sphinx.notice import setup_notice
@@ -42,4 +43,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     setup_parallel(app)
     setup_release(app)
     setup_schedule(app)
+    setup_live(app)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}

@@ -18,6 +18,7 @@ from sphinx_external_toc.api import SiteMap
 from sphinx_external_toc.parsing import MalformedError, parse_toc_data
 
 from .errors import CourseError, CourseErrors
+from .live import allowed_server
 from .memory import recall
 from .page import SUFFIXES, Cell, Page, line_in_front_matter, yaml_problem
 from .release import Moment
@@ -29,7 +30,7 @@ CONFIG_KEYS = (
     "html", "latex", "bibtex_bibfiles", "launch_buttons", "repository", "sphinx",
 )  # fmt: skip
 # Coursebook's own, among Sphinx's below `sphinx: config:`.
-OPTIONS = ("coursebook_max_age", "coursebook_packages", "coursebook_timezone")
+OPTIONS = ("coursebook_live_server", "coursebook_max_age", "coursebook_packages", "coursebook_timezone")
 ALWAYS_EXCLUDED = ("_build", "outputs", "node_modules", "__pycache__")
 
 
@@ -207,6 +208,9 @@ def _bad_options(config: Mapping[str, Any], text: str) -> Iterator[CourseError]:
         elif key == "coursebook_timezone":
             good = isinstance(value, str) and value in zoneinfo.available_timezones()
             allowed = "a name like Europe/Zurich or America/New_York"
+        elif key == "coursebook_live_server":
+            good = allowed_server(value)
+            allowed = "the address of a Jupyter server, like https://jupyter.example.org, or {url: ADDRESS, token: TOKEN}"
         else:
             yield CourseError(
                 CONFIG,
