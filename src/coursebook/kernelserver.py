@@ -123,8 +123,7 @@ def serve(root: Path, port: int | None, allow_origin: str, tell: Callable[[str],
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: server.stop(from_signal=True))
-    # Said when it is so: the server listens from its initialization on.
-    tell(f"http://{HOST}:{port}{OPEN}?token={token}")
+    server.io_loop.add_callback(tell, f"http://{HOST}:{port}{OPEN}?token={token}")
     server.start()
 
 

@@ -1,7 +1,7 @@
 // What live code takes from elsewhere, in one file: JupyterLab's connection to a kernel, its outputs, and CodeMirror.
 // The page's own script, static/live.js, imports it when a reader presses "Live code".
 import { closeBrackets, closeBracketsKeymap } from "@codemirror/autocomplete";
-import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
+import { defaultKeymap, history, historyKeymap, indentLess, indentMore } from "@codemirror/commands";
 import { python } from "@codemirror/lang-python";
 import { bracketMatching, indentOnInput, indentUnit, syntaxHighlighting } from "@codemirror/language";
 import { EditorState } from "@codemirror/state";
@@ -10,7 +10,7 @@ import { tagHighlighter, tags as t } from "@lezer/highlight";
 import "@jupyterlab/outputarea/style/base.css";
 import "@jupyterlab/rendermime/style/base.css";
 
-export { OutputAreaModel, SimplifiedOutputArea } from "@jupyterlab/outputarea";
+export { OutputArea, OutputAreaModel } from "@jupyterlab/outputarea";
 export { RenderMimeRegistry, standardRendererFactories } from "@jupyterlab/rendermime";
 export { KernelAPI, KernelConnection, ServerConnection } from "@jupyterlab/services";
 export { Widget } from "@lumino/widgets";
@@ -33,11 +33,14 @@ const pygments = tagHighlighter([
 
 /** An editor of `source` in `parent`. `keys` are CodeMirror's key bindings that come before all others. */
 export function makeEditor({ parent, source, label, language, keys, changed }) {
+  // Who comes by with Tab goes on with Tab; it indents for who has typed or clicked here.
+  let isInUse = false;
+  const tab = { key: "Tab", run: (view) => isInUse && indentMore(view), shift: (view) => isInUse && indentLess(view) };
   return new EditorView({
     parent,
     doc: source,
     extensions: [
-      keymap.of([...keys, ...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap, indentWithTab]),
+      keymap.of([...keys, tab, ...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap]),
       history(),
       indentOnInput(),
       bracketMatching(),
@@ -47,7 +50,15 @@ export function makeEditor({ parent, source, label, language, keys, changed }) {
       syntaxHighlighting(pygments),
       language === "python" ? python() : [],
       EditorView.contentAttributes.of({ "aria-label": label }),
-      EditorView.updateListener.of((update) => update.docChanged && changed()),
+      EditorView.domEventHandlers({
+        pointerdown: () => void (isInUse = true),
+        blur: () => void (isInUse = false),
+      }),
+      EditorView.updateListener.of((update) => {
+        if (!update.docChanged) return;
+        isInUse = update.view.hasFocus;
+        changed();
+      }),
     ],
   });
 }

@@ -61,7 +61,13 @@ const kept = {
 async function findServer(options, way, say) {
   if (way === "local") return { url: new URL(options.local.url, location.href).href, token: options.local.token };
   if (way === "server") {
-    const token = options.token ?? kept.get(`live-token ${options.server}`) ?? "";
+    const place = new URL(options.server).origin;
+    // It may not say more to a page of another origin that has no token, but it answers.
+    const ask = fetch(`${options.server}api`, { mode: "no-cors", cache: "no-store" }).catch(() => null);
+    const isThere = await within(ask, STARTING_MS, `The Jupyter server at ${place} is silent.`);
+    if (!isThere) throw new Trouble(`Nothing answers at ${place}.`);
+    const token = options.token ?? kept.get(`live-token ${options.server}`);
+    if (token === undefined || token === null) throw new Trouble(`The Jupyter server at ${place} wants its token.`, true);
     return { url: options.server, token };
   }
   const key = `live-binder ${options.binder}`;
@@ -177,7 +183,7 @@ class Cell {
     if (!this.box) return null;
     const { library, rendermime } = this.live;
     this.area?.dispose();
-    this.area = new library.SimplifiedOutputArea({ model: new library.OutputAreaModel({ trusted: true }), rendermime });
+    this.area = new library.OutputArea({ model: new library.OutputAreaModel({ trusted: true }), rendermime });
     if (!this.place) {
       this.place = element("div", { className: "cell_output live-output mathjax_process" });
       const old = this.output && (this.output.closest("details.below-input") ?? this.output);
@@ -297,10 +303,11 @@ class Live {
       if (isOld()) return;
       const kernel = await this.startKernel(server, tell, isOld);
       if (isOld()) return;
-      if (way === "binder") await this.fetchFiles(kernel, tell);
+      const hasFiles = way !== "binder" || (await this.fetchFiles(kernel, tell));
       if (isOld()) return;
       this.forget();
-      this.say("ready", "Ready. Change a cell and press Shift-Enter to run it.");
+      const lack = hasFiles ? "" : " The course's files could not be fetched: cells that read one will fail.";
+      this.say("ready", `Ready. Change a cell and press Shift-Enter to run it.${lack}`);
     } catch (error) {
       if (!isOld()) this.fail(error);
     }
@@ -315,7 +322,7 @@ class Live {
     try {
       model = await within(KernelAPI.startNew(wanted, settings), STARTING_MS, late);
     } catch (error) {
-      throw explain(error, server.url, this.options.kernel);
+      throw explain(error, server, this.way, this.options.kernel);
     }
     this.server = { ...server, id: model.id };
     if (isOld()) {
@@ -327,32 +334,40 @@ class Live {
     this.kernel = kernel;
     await within(kernel.info, STARTING_MS, late);
     kernel.statusChanged.connect((_, status) => {
-      if (status === "autorestarting" || status === "restarting") this.forget();
-      if (status === "autorestarting") this.say("ready", "The kernel died and was started anew: what the cells had made is lost.");
       if (status === "dead") this.fail(new Trouble("The kernel died."));
+      if (status !== "autorestarting") return;
+      this.turn += 1;
+      this.forget();
+      this.hasDied = true;
+      this.say("starting", "The kernel died; a new one is starting…");
     });
     kernel.connectionStatusChanged.connect((_, status) => {
-      if (this.isRestarting) return; // which connects anew
-      if (status === "connected") this.say("ready", "The kernel is there again.");
-      else if (!kernel.isDisposed) this.fail(new Trouble("The connection to the kernel is lost."));
+      if (this.isRestarting || kernel.isDisposed) return; // which connects anew
+      if (status === "connected") {
+        const lost = "The kernel died and was started anew: what the cells had made is lost.";
+        this.say("ready", this.hasDied ? lost : "The kernel is there again.");
+        this.hasDied = false;
+      } else if (!this.hasDied) {
+        this.fail(new Trouble("The connection to the kernel is lost."));
+      }
     });
     return kernel;
   }
 
-  /** Binder's machine has the course's environment; this brings the files that cells read. */
+  /** Binder's machine has the course's environment; this brings the files that cells read. False where it can't. */
   async fetchFiles(kernel, tell) {
-    if (!this.options.files) return;
+    if (!this.options.files || this.options.language !== "python") return true;
     tell("Fetching the course's files…");
-    const [repository, branch] = this.options.files;
-    const code = [
-      "import os as _os, subprocess as _run",
-      `_to = _os.path.expanduser("~/.course")`,
-      `_os.path.isdir(_to) or _run.run(["git", "clone", "-q", "--depth", "1", "--branch", ${JSON.stringify(branch)}, ${JSON.stringify(repository)}, _to])`,
-      `_there = _os.path.join(_to, ${JSON.stringify(this.options.folder)})`,
-      "_os.path.isdir(_there) and _os.chdir(_there)",
-      "del _os, _run, _to, _there",
-    ].join("\n");
-    if (this.options.language === "python") await kernel.requestExecute({ code, silent: true }).done;
+    const [repository, branch, folder] = [...this.options.files, this.options.folder].map((text) => JSON.stringify(text));
+    const code = `
+import os as _os, subprocess as _subprocess
+_to = _os.path.expanduser("~/.coursebook-files")
+if not _os.path.isdir(_to):
+    _subprocess.run(["git", "clone", "-q", "--depth", "1", "--branch", ${branch}, ${repository}, _to], check=True, timeout=120)
+_os.chdir(_os.path.join(_to, ${folder}))
+del _os, _subprocess, _to`;
+    const { content } = await kernel.requestExecute({ code, silent: true, store_history: false }).done;
+    return content.status === "ok";
   }
 
   /** Let go of the kernel: nothing of it is left on the server, also when the page is being left. */
@@ -511,7 +526,7 @@ class Live {
   }
 
   askForToken() {
-    const field = element("input", { type: "password", autocomplete: "off", required: true });
+    const field = element("input", { type: "password", autocomplete: "off" });
     return element(
       "form",
       {
@@ -533,14 +548,15 @@ class Live {
 }
 
 /** An error of the Jupyter server, or of the way to it, as a reader understands it. */
-function explain(error, url, kernel) {
+function explain(error, { url }, way, kernel) {
   if (error instanceof Trouble) return error;
   const place = new URL(url).origin;
   const status = error.response?.status;
   if (status === 401 || status === 403) return new Trouble(`The Jupyter server at ${place} wants its token.`, true);
   if (status === 404) return new Trouble(`There is no Jupyter server at ${url}.`);
   if (status) return new Trouble(`The Jupyter server can't start the kernel "${kernel}": ${error.message}`);
-  return new Trouble(`Nothing answers at ${place}, or it does not let this site in.`);
+  if (way === "server") return new Trouble(`The Jupyter server at ${place} refuses: is this its token, and may this site ask it?`, true);
+  return new Trouble(`Nothing answers at ${place}.`);
 }
 
 /** The page's live code, off. Fetches what it is made of; throws where that can't be had. */
