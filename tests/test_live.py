@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import axe_playwright_python
 import pytest
 
 from conftest import CHROMIUM, CONFIG, FILES, HEAD, Tiny, until
@@ -28,6 +29,11 @@ from coursebook.course import Course
 from coursebook.javascript import MADE, Unavailable, make_bundle
 from coursebook.live import Live
 
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "object-src 'none'; base-uri 'self'; connect-src 'self'"
+)
+AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 GITHUB = {"url": "https://github.com/a/b", "branch": "main"}
 PAGE = f"""{HEAD}# Day one
 
@@ -163,7 +169,8 @@ def with_server(value: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "value", ["8888", "ftp://x", "http:///", "http://u:p@x", "'http://x/?token=t'", "{token: t}", "{url: 'http://x', a: b}"]
+    "value",
+    ["8888", "ftp://x", "http:///", "http://u:p@x", "'http://x/?token=t'", "{token: t}", "{url: 'http://x', a: b}"],
 )
 def test_a_server_that_is_none(tiny: Tiny, value: str) -> None:
     built = tiny.write({"_config.yml": with_server(value)}).build()
@@ -283,10 +290,17 @@ class Hub(http.server.SimpleHTTPRequestHandler):
     """Serves a site, and does what a BinderHub does: tells of a machine, here a server that is there already."""
 
     machine: Server | None = None
+    elsewhere = ""
     asked: list[str] = []  # noqa: RUF012
 
     def log_message(self, *args: object) -> None:
         pass
+
+    def end_headers(self) -> None:
+        # What the guide recommends: nothing is evaluated, and nothing is asked but where kernels are.
+        if not self.path.startswith("/build/"):
+            self.send_header("Content-Security-Policy", f"{POLICY} {Hub.elsewhere}")
+        super().end_headers()
 
     def do_GET(self) -> None:
         if not self.path.startswith("/build/"):
@@ -331,6 +345,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text, encoding="utf-8")
     assert main(["build", "--root", str(root)]) == 0
+    Hub.elsewhere = f"http://127.0.0.1:{port} ws://127.0.0.1:{port}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield Site(root, address, port)
     server.shutdown()
@@ -429,6 +444,12 @@ def test_live_code_with_the_keyboard(tab: Tab, local: Server) -> None:
     tab.type("total + undefined_name")
     tab.says("Cell 3 failed: NameError: name 'undefined_name' is not defined.")
     assert "NameError" in tab.outputs()[-1]
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    # The tiny course has no header to speak of; what live code adds is looked at.
+    broken = page.evaluate(
+        "axe.run('.live-bar, div.cell, .btn-live-code', {preload: false}).then(found => found.violations)"
+    )
+    assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in broken] == []
     tab.type("total + 39")
     tab.says("Cell 3 is done.")
     assert tab.outputs()[-1] == "42"
@@ -502,7 +523,9 @@ def test_no_kernel_is_to_be_had_and_then_there_is(tab: Tab, site: Site) -> None:
     tab.says(f"Failed: Nothing answers at http://127.0.0.1:{site.server_port}.")
     offers = page.locator(".live-offers")
     assert "Or take the page elsewhere:" in offers.inner_text()
-    assert offers.get_by_role("link", name="Download .md").get_attribute("href") == f"{site.address}/_sources/days/one.md"
+    assert (
+        offers.get_by_role("link", name="Download .md").get_attribute("href") == f"{site.address}/_sources/days/one.md"
+    )
     assert page.locator(".cm-content").count() == 3  # what was typed meanwhile isn't lost
 
     offers.get_by_role("button", name="Use Binder").click()

@@ -152,10 +152,12 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser(
         "serve-kernel",
         help="serve the built site with kernels for its live code",
-        description="Serve the built site, and kernels for its live code, on this machine alone: no other can reach it, "
+        description="Serve the built site, and kernels for its live code, to this machine alone: no other reaches it, "
         "a token is needed, and pages of other origins are refused. Ctrl-C ends it and its kernels.",
     )
-    serve.add_argument("--port", type=_port, metavar="N", help="where to listen (default: the first free one from 8888)")
+    serve.add_argument(
+        "--port", type=_port, metavar="N", help="where to listen (default: the first free one from 8888)"
+    )
     serve.add_argument(
         "--allow-origin",
         type=_origin,

@@ -210,7 +210,9 @@ def _bad_options(config: Mapping[str, Any], text: str) -> Iterator[CourseError]:
             allowed = "a name like Europe/Zurich or America/New_York"
         elif key == "coursebook_live_server":
             good = allowed_server(value)
-            allowed = "the address of a Jupyter server, like https://jupyter.example.org, or {url: ADDRESS, token: TOKEN}"
+            allowed = (
+                "the address of a Jupyter server, like https://jupyter.example.org, or {url: ADDRESS, token: TOKEN}"
+            )
         else:
             yield CourseError(
                 CONFIG,

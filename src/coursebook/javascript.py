@@ -1,7 +1,7 @@
 """JavaScript that only npm has, bundled once from locked packages and kept in the user's cache.
 
-`npm/` holds what is wanted: `package.json` and its lock, the entry `jupyter.js`, and `bundle.mjs`, which makes one file of
-it. Nothing of it is in the repository, and a machine that can't fetch it does without.
+`npm/` holds what is wanted: `package.json` and its lock, the entry `jupyter.js`, and `bundle.mjs`, which makes one file
+of it. Nothing of it is in the repository, and a machine that can't fetch it does without.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MADE = ("jupyter.js", "jupyter.css", "licenses.txt")
 # A registry that doesn't answer is no reason to wait for minutes: npm tries again by itself.
 _SECONDS = 300
 _FLAGS = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
-_FLAGS += ["--fetch-retries=1", "--fetch-retry-mintimeout=500"]
+_FLAGS += ["--include=dev", "--fetch-retries=1", "--fetch-retry-mintimeout=500"]
 
 
 class Unavailable(Exception):

@@ -1,7 +1,7 @@
 """`coursebook serve-kernel`: a Jupyter server for this machine alone that serves the built site as well.
 
-A reader of a local build has live code by it, without Binder. It listens on the loopback interface, wants a token that is
-new each time, and answers pages of its own origin only.
+A reader of a local build has live code by it, without Binder. It listens on the loopback interface, wants a token that
+is new each time, and answers pages of its own origin only.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Identity(IdentityProvider):
 
 
 class _Server(ServerApp):
-    def load_config_file(self, suppress_errors: bool = True) -> None:
+    def load_config_file(self, *arguments: Any, **options: Any) -> None:
         """None is read: what somebody has set up for another server could open this one to the network."""
 
 
@@ -114,7 +114,7 @@ def serve(root: Path, port: int | None, allow_origin: str, tell: Callable[[str],
     config = _config(course.root, token, port, allow_origin)
     server = _Server(config=config, no_browser_open_file=True)
     server.initialize(argv=[], find_extensions=False)
-    server.web_app.add_handlers(
+    server.web_app.add_handlers(  # type: ignore[no-untyped-call]
         r".*$",
         [
             (OPEN, _Open, {"token": token}),

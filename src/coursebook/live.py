@@ -1,4 +1,4 @@
-"""What live code in the pages runs on: a Jupyter server of the instructor's own, Binder, or one on the reader's machine.
+"""What live code in the pages runs on: the instructor's own Jupyter server, Binder, or one on the reader's machine.
 
 Configured where Jupyter Book configures it, by `launch_buttons: {thebe: true}` and `repository:`, and by
 `coursebook_live_server` below `sphinx: config:`.
@@ -22,8 +22,8 @@ MYBINDER = "https://mybinder.org"
 class Live:
     """`server` is a Jupyter server's address with a slash at its end, `token` the one that _config.yml gives away.
 
-    `binder` is the address at which a BinderHub tells of a machine that it starts, `files` the repository and the branch
-    whose files the cells find there. What isn't configured is empty.
+    `binder` is the address at which a BinderHub tells of a machine that it starts, `files` the repository and the
+    branch whose files the cells find there. What isn't configured is empty.
     """
 
     server: str = ""

@@ -49,7 +49,7 @@ export function makeEditor({ parent, source, label, language, keys, changed }) {
       EditorState.tabSize.of(4),
       syntaxHighlighting(pygments),
       language === "python" ? python() : [],
-      EditorView.contentAttributes.of({ "aria-label": label }),
+      EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
       EditorView.domEventHandlers({
         pointerdown: () => void (isInUse = true),
         blur: () => void (isInUse = false),

@@ -37,8 +37,8 @@ def _keep_templates(app: Sphinx) -> None:
 def _tidy_scripts(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     """Each script once, none of sphinx-thebe's, and MathJax (1.2 MB) only where there is mathematics.
 
-    Sphinx 7.4 lists scripts that an extension adds after the builder's start twice; sphinx-thebe's load thebe from a CDN,
-    and live code is `live.py`'s; and MathJax comes to every page once one has mathematics.
+    Sphinx 7.4 lists scripts that an extension adds after the builder's start twice; sphinx-thebe's load thebe from a
+    CDN, and live code is `live.py`'s; and MathJax comes to every page once one has mathematics.
     """
     has_math = bool(_MATH.search(context.get("body") or ""))
     scripts, seen = [], set()

@@ -1,7 +1,7 @@
 """Live code: a button on pages with code cells, and what the page's script must know when it is pressed.
 
-sphinx-thebe, which Jupyter Book loads, gives the directive `thebe-button`. Its script would load thebe from a CDN and knows
-Binder alone, so `static/live.js` takes its place, with JupyterLab's own packages served by the site.
+sphinx-thebe, which Jupyter Book loads, gives the directive `thebe-button`. Its script would load thebe from a CDN and
+knows Binder alone, so `static/live.js` takes its place, with JupyterLab's own packages served by the site.
 """
 
 from __future__ import annotations

@@ -263,7 +263,8 @@ class Live {
   makeBar() {
     this.status = element("p", { className: "live-status", role: "status", "aria-live": "polite" });
     this.above = element("input", { type: "checkbox", checked: true });
-    const label = element("label", {}, this.above, " run the cells above first, where they have not run yet");
+    const title = "Pressing Run also runs the cells above that have not run yet, so that their names exist";
+    const label = element("label", { title }, this.above, " run the cells above first");
     this.interrupting = button("Interrupt", "Stop the cell that is running", () => this.interrupt());
     this.restarting = button("Restart", "Start the kernel anew: what the cells have made is lost", () => this.restart());
     this.all = button("Run all", "Run every cell of the page, from the top", () => this.runAll());
