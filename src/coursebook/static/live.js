@@ -304,10 +304,9 @@ class Live {
       if (isOld()) return;
       const kernel = await this.startKernel(server, tell, isOld);
       if (isOld()) return;
-      const hasFiles = way !== "binder" || (await this.fetchFiles(kernel, tell));
+      const lack = await this.fetchFiles(kernel, tell);
       if (isOld()) return;
       this.forget();
-      const lack = hasFiles ? "" : " The course's files could not be fetched: cells that read one will fail.";
       this.say("ready", `Ready. Change a cell and press Shift-Enter to run it.${lack}`);
     } catch (error) {
       if (!isOld()) this.fail(error);
@@ -342,12 +341,14 @@ class Live {
       this.hasDied = true;
       this.say("starting", "The kernel died; a new one is starting…");
     });
-    kernel.connectionStatusChanged.connect((_, status) => {
+    kernel.connectionStatusChanged.connect(async (_, status) => {
       if (this.isRestarting || kernel.isDisposed) return; // which connects anew
       if (status === "connected") {
-        const lost = "The kernel died and was started anew: what the cells had made is lost.";
-        this.say("ready", this.hasDied ? lost : "The kernel is there again.");
+        const { hasDied } = this;
         this.hasDied = false;
+        const lack = hasDied ? await this.fetchFiles(kernel, (text) => this.say("starting", text)) : "";
+        const lost = "The kernel died and was started anew: what the cells had made is lost.";
+        this.say("ready", hasDied ? `${lost}${lack}` : "The kernel is there again.");
       } else if (!this.hasDied) {
         this.fail(new Trouble("The connection to the kernel is lost."));
       }
@@ -355,9 +356,12 @@ class Live {
     return kernel;
   }
 
-  /** Binder's machine has the course's environment; this brings the files that cells read. False where it can't. */
+  /**
+   * Binder's machine has the course's environment; this brings the files that cells read, and enters their folder, which
+   * every new kernel must. What to tell where it can't.
+   */
   async fetchFiles(kernel, tell) {
-    if (!this.options.files || this.options.language !== "python") return true;
+    if (this.way !== "binder" || !this.options.files || this.options.language !== "python") return "";
     tell("Fetching the course's files…");
     const [repository, branch, folder] = [...this.options.files, this.options.folder].map((text) => JSON.stringify(text));
     const code = `
@@ -368,7 +372,7 @@ if not _os.path.isdir(_to):
 _os.chdir(_os.path.join(_to, ${folder}))
 del _os, _subprocess, _to`;
     const { content } = await kernel.requestExecute({ code, silent: true, store_history: false }).done;
-    return content.status === "ok";
+    return content.status === "ok" ? "" : " The course's files could not be fetched: cells that read one will fail.";
   }
 
   /** Let go of the kernel: nothing of it is left on the server, also when the page is being left. */
@@ -393,8 +397,9 @@ del _os, _subprocess, _to`;
     this.isRestarting = true;
     try {
       await within(this.kernel.restart(), STARTING_MS, "The kernel did not restart.");
+      const lack = await this.fetchFiles(this.kernel, (text) => this.say("starting", text));
       this.forget();
-      this.say("ready", "The kernel is fresh: no cell has run yet.");
+      this.say("ready", `The kernel is fresh: no cell has run yet.${lack}`);
     } catch (error) {
       this.fail(error);
     } finally {
