@@ -58,6 +58,11 @@ assert total == 3, "nobody sees this"
 ```
 
 ```{{code-cell}} python
+:tags: [claim, remove-cell]
+assert folded == 1, "nobody sees this"
+```
+
+```{{code-cell}} python
 :tags: [remove-input]
 print("only the output", total)
 ```
@@ -224,18 +229,21 @@ def test_what_is_in_the_pages(tiny: Tiny) -> None:
 
 @pytest.mark.kernel
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the cache has one place")
-def test_without_npm_there_is_no_button(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_npm_there_is_no_button(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    aside = tmp_path_factory.mktemp("aside")
     tiny.write({"_config.yml": configured(), "days/one.md": PAGE})
     with monkeypatch.context() as cut:
-        cut.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-        cut.setenv("npm_config_cache", str(tmp_path / "npm"))
+        cut.setenv("XDG_CACHE_HOME", str(aside / "cache"))
+        cut.setenv("npm_config_cache", str(aside / "npm"))
         cut.setenv("npm_config_registry", "http://127.0.0.1:9/")
         built = tiny.build()
         assert built.code == 0, built.err
         assert "live code is left out: its JavaScript can't be had (" in built.out
         assert "live-code" not in tiny.html()
         assert not (tiny.root / "_build/html/_static/live").exists()
-        assert not list((tmp_path / "cache/coursebook/npm").glob("*/"))
+        assert not list((aside / "cache/coursebook/npm").glob("*/"))
     # What can't be had today may be had tomorrow.
     assert tiny.build().code == 0
     assert 'id="live-code"' in tiny.html()
