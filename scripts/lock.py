@@ -23,8 +23,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # The second is the first and what the tests and linters need, with every common version the same.
 LOCKS = {
-    "requirements.txt": ["--extra", "course", "--group", "build"],
-    "requirements-dev.txt": ["--extra", "course", "--group", "build", "--group", "test", "--group", "lint"],
+    "requirements.txt": ["--extra", "course", "--extra", "live", "--group", "build"],
+    "requirements-dev.txt": [
+        *("--extra", "course", "--extra", "live"),
+        *("--group", "build", "--group", "test", "--group", "lint"),
+    ],
 }
 BINDER = Path("binder/requirements.txt")
 BINDER_HEADER = """\

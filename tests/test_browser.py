@@ -32,6 +32,7 @@ PAGES = (
     "labs/convolve",
     "labs/gpu",
     "labs/mini-project",
+    "guide/live",
     "guide/outputs",
     "freshness",
     "search",

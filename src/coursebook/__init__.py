@@ -22,6 +22,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     from .sphinx.freshness import setup_freshness
     from .sphinx.frontmatter import setup_frontmatter
     from .sphinx.launch import setup_launch
+    from .sphinx.live import setup_live
     from .sphinx.mathematics import setup_mathematics
     from .sphinx.notebooks import setup_notebooks
     from .sphinx.notfound import setup_notfound
@@ -52,4 +53,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     setup_share(app)
     setup_feed(app)
     setup_policy(app)
+    setup_live(app)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}

@@ -13,6 +13,7 @@ from .errors import CourseError, CourseErrors
 from .execute.events import Event, PageDone, PageFailed
 from .failures import Failure, Failures
 from .fingerprint import code_digest
+from .live import Live
 from .memory import remember
 from .plan import Decision, Device, Environment, Wish, plan
 from .process import RenderingProcess
@@ -29,6 +30,7 @@ class Reporter(Protocol):
     def waits(self, docname: str, reason: str) -> None: ...
     def tell(self, event: Event) -> None: ...
     def rendering(self, pages: int) -> None: ...
+    def notice(self, text: str) -> None: ...
     def log(self, line: str) -> None: ...
 
 
@@ -78,6 +80,7 @@ def build(
     if any(decision.state == "unreadable" for decision in decisions):
         # What the site shows of that page is all there is.
         raise CourseErrors("the course has errors", errors)
+    is_whole = _fetch_live_code(course, reporter)
     reporter.rendering(len(course.pages))
     try:
         warnings = render(process, course, moment or course.today, decisions, lenient=lenient, log=reporter.log)
@@ -86,11 +89,27 @@ def build(
     if errors:
         raise CourseErrors("the course has errors", errors)
     is_done = not any(decision.executes for decision in decisions)
-    if not warnings and course.mode != "force" and is_done and moment is None:
+    if not warnings and course.mode != "force" and is_done and is_whole and moment is None:
         waits = any(decision.waits for decision in decisions)
         due, tells_dates = _until(course, decisions), bool(course.address)
         snapshot.save(len(course.pages), due, waits=waits, tells_dates=tells_dates)
     return Result(course.root / SITE / "index.html", len(course.pages), done, warnings)
+
+
+def _fetch_live_code(course: Course, reporter: Reporter) -> bool:
+    """Have what live code is made of, if the course wants it. False where it can't be had: the site does without."""
+    if Live.of(course) is None or not any(page.cells for page in course.pages):
+        return True
+    from .javascript import Unavailable, bundle, make_bundle
+
+    if bundle() is None:
+        reporter.notice("fetching the JavaScript of live code from npm; later builds have it")
+    try:
+        make_bundle()
+    except Unavailable as reason:
+        reporter.notice(f"live code is left out: its JavaScript can't be had ({reason})")
+        return False
+    return True
 
 
 def _until(course: Course, decisions: Sequence[Decision]) -> float | None:

@@ -208,6 +208,24 @@ def _parser() -> argparse.ArgumentParser:
         verbose=False,
     )  # fmt: skip
 
+    serve = commands.add_parser(
+        "serve-kernel",
+        help="serve the built site with kernels for its live code",
+        description="Serve the built site, and kernels for its live code, to this machine alone: no other reaches it, "
+        "a token is needed, and pages of other origins are refused. Ctrl-C ends it and its kernels.",
+    )
+    serve.add_argument(
+        "--port", type=_port, metavar="N", help="where to listen (default: the first free one from 8888)"
+    )
+    serve.add_argument(
+        "--allow-origin",
+        type=_origin,
+        metavar="ORIGIN",
+        help="let the pages of this origin in as well, like http://127.0.0.1:8000",
+    )
+    serve.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
+    serve.set_defaults(run=_serve_kernel)
+
     outputs = commands.add_parser(
         "outputs",
         help="carry stored outputs from one machine to another",
@@ -344,6 +362,25 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
     return number
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port from 0 to 65535")
+    return int(text)
+
+
+def _origin(text: str) -> str:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(text.rstrip("/"))
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query or parts.username:
+        raise argparse.ArgumentTypeError(f"{text} is not an origin like http://127.0.0.1:8000")
+    return text.rstrip("/").lower()
 
 
 def _how(arguments: argparse.Namespace) -> How:
@@ -564,6 +601,26 @@ def _publish(arguments: argparse.Namespace, out: Console) -> int:
     return 0
 
 
+def _serve_kernel(arguments: argparse.Namespace, out: Console) -> int:
+    try:
+        from .kernelserver import serve
+    except ModuleNotFoundError as missing:
+        if missing.name not in ("jupyter_server", "tornado", "traitlets"):
+            raise
+        problem = "needs jupyter_server; `pip install 'coursebook[live]'` brings it"
+        raise CourseError("coursebook serve-kernel", None, problem) from None
+
+    _require_course(arguments.root)
+    serve(
+        arguments.root,
+        arguments.port,
+        arguments.allow_origin or "",
+        lambda address: out.print(f"open {escape(address)} (Ctrl-C ends it and its kernels)"),
+    )
+    out.print("ended, and its kernels with it")
+    return 0
+
+
 def _pack(arguments: argparse.Namespace, out: Console) -> int:
     from .bundle import pack
     from .course import Course
@@ -682,6 +739,9 @@ class _Reporter:
         self._task = self._progress.add_task(f"rendering {pages} pages with Jupyter Book", total=None)
         if not self._out.is_terminal:
             self._out.print(f"rendering {pages} pages with Jupyter Book")
+
+    def notice(self, text: str) -> None:
+        self._out.print(f"[yellow]notice[/] {escape(text)}")
 
     def log(self, line: str) -> None:
         if self._verbose and line.strip():

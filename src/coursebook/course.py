@@ -19,6 +19,7 @@ from sphinx_external_toc.parsing import MalformedError, parse_toc_data
 
 from .address import ALLOWED, BadAddress, site_address
 from .errors import CourseError, CourseErrors
+from .live import allowed_server
 from .memory import recall
 from .page import SUFFIXES, Cell, Page, line_in_front_matter, yaml_problem
 from .policy import DIRECTIVES
@@ -32,8 +33,8 @@ CONFIG_KEYS = (
 )  # fmt: skip
 # Coursebook's own, among Sphinx's below `sphinx: config:`.
 OPTIONS = (
-    "coursebook_binder_branch", "coursebook_csp", "coursebook_launch_branch", "coursebook_max_age",
-    "coursebook_packages", "coursebook_picture_font", "coursebook_timezone",
+    "coursebook_binder_branch", "coursebook_csp", "coursebook_launch_branch", "coursebook_live_server",
+    "coursebook_max_age", "coursebook_packages", "coursebook_picture_font", "coursebook_timezone",
 )  # fmt: skip
 ALWAYS_EXCLUDED = ("_build", "outputs", "node_modules", "__pycache__")
 
@@ -237,6 +238,11 @@ def _bad_options(root: Path, config: Mapping[str, Any], text: str) -> Iterator[C
         elif key == "coursebook_csp":
             good = isinstance(value, dict) and all(k in DIRECTIVES and _is_sources(v) for k, v in value.items())
             allowed = f"lists of sources by directive ({', '.join(DIRECTIVES)})"
+        elif key == "coursebook_live_server":
+            good = allowed_server(value)
+            allowed = (
+                "the address of a Jupyter server, like https://jupyter.example.org, or {url: ADDRESS, token: TOKEN}"
+            )
         else:
             yield CourseError(
                 CONFIG,

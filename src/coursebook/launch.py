@@ -35,6 +35,15 @@ class Repository:
     def name(self) -> str:
         return self.path.rpartition("/")[2]
 
+    @property
+    def on_binder(self) -> str:
+        """How a BinderHub names it."""
+        if self.host == "github.com":
+            return f"gh/{quote(self.path)}"
+        if self.host == "gitlab.com":
+            return f"gl/{quote(self.path, safe='')}"  # groups may be nested
+        return f"git/{quote(self.address, safe='')}"
+
     @classmethod
     def read(cls, address: str) -> Repository | None:
         """The repository at `address`, written in any of the usual ways; None where it names none on the web."""
@@ -87,13 +96,7 @@ class Launcher:
         return f"{base}?{urlencode({'path': path}, quote_via=quote, safe='/')}"
 
     def _binderhub(self, base: str, path: str) -> str:
-        repository, branch = self.repository, quote(self.environment, safe="")
-        if repository.host == "github.com":
-            place = f"gh/{quote(repository.path)}"
-        elif repository.host == "gitlab.com":
-            place = f"gl/{quote(repository.path, safe='')}"  # groups may be nested
-        else:
-            place = f"git/{quote(repository.address, safe='')}"
+        place, branch = self.repository.on_binder, quote(self.environment, safe="")
         return f"{base}/v2/{place}/{branch}?{urlencode({'urlpath': self._pull(path)}, quote_via=quote, safe='')}"
 
     def _jupyterhub(self, base: str, path: str) -> str:

@@ -35,14 +35,12 @@ def _keep_templates(app: Sphinx) -> None:
 
 
 def _tidy_scripts(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
-    """Each script once, live code's only where live code is on, and MathJax (1.2 MB) only where there is mathematics.
+    """Each script once, none of sphinx-thebe's, and MathJax (1.2 MB) only where there is mathematics.
 
-    Sphinx 7.4 lists scripts that an extension adds after the builder's start twice, which makes `const THEBE_JS_URL` an
-    error on every page; sphinx-thebe adds its files also when no button can start them; and MathJax comes to every page
-    once one has mathematics.
+    Sphinx 7.4 lists scripts that an extension adds after the builder's start twice; sphinx-thebe's load thebe from a
+    CDN, and live code is `live.py`'s; and MathJax comes to every page once one has mathematics.
     """
     has_math = bool(_MATH.search(context.get("body") or ""))
-    has_thebe = bool(app.config.html_theme_options.get("launch_buttons", {}).get("thebe"))
     has_switcher = bool(app.config.html_theme_options.get("switcher"))
     scripts, seen = [], set()
     for script in context.get("script_files", []):
@@ -51,13 +49,11 @@ def _tidy_scripts(app: Sphinx, pagename: str, templatename: str, context: dict[s
         is_math = name.endswith(str(app.config.mathjax_path)) or body.startswith("window.MathJax")
         # What no one reads without a version switcher, and would be another script on every page for a policy.
         is_unread = body.startswith("DOCUMENTATION_OPTIONS.pagename") and not has_switcher
-        is_wanted = (has_thebe or not is_thebe) and (has_math or not is_math) and not is_unread
-        if (name, body) not in seen and is_wanted:
+        if (name, body) not in seen and not is_thebe and not is_unread and (has_math or not is_math):
             seen.add((name, body))
             scripts.append(script)
     context["script_files"] = scripts
-    if not has_thebe:
-        context["css_files"] = [style for style in context.get("css_files", []) if "sphinx-thebe" not in _name(style)]
+    context["css_files"] = [style for style in context.get("css_files", []) if "sphinx-thebe" not in _name(style)]
 
 
 def _name(asset: Any) -> str:
