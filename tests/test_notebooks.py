@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ secret_of_the_house = 1
 :tags: [hide-input]
 import sys
 from pathlib import Path
+import filelock
 hidden = 2
 ```
 
@@ -208,6 +210,9 @@ def test_a_page_as_a_notebook(tiny: Tiny, tmp_path_factory: pytest.TempPathFacto
     assert metadata["cell-2"] == {"jupyter": {"source_hidden": True}, "cellView": "form"}
     assert metadata["cell-3"] == {}
     assert metadata["cell-5"] == {"tags": ["raises-exception"]}
+
+    # What the page imports is installed in the version that it was executed with; what its claims import isn't.
+    assert f'needed = {{\n    "filelock": "{version("filelock")}",\n}}\n' in cells["install"]
 
     # The page's input lies beside it, and the first cell gets it from the site where it doesn't.
     assert (tiny.root / "_build/html/notebooks/assets/numbers.txt").read_text() == "42"

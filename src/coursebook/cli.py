@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import json
 import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +47,12 @@ example:
   coursebook outputs pack gpu.tar.gz      on the machine with the GPU, after `coursebook execute`
   coursebook outputs unpack gpu.tar.gz    here, in the same course
 """
+
+# How a command builds the site that it needs, as far as it has no options of its own for that.
+_AS_USUAL: dict[str, object] = {
+    "force": False, "jobs": None, "cold": False, "device": "auto", "provisional": False, "as_of": None,
+    "drafts": False, "verbose": False, "lenient": False,
+}  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -152,10 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     notebooks.add_argument(
         "--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)"
     )
-    notebooks.set_defaults(
-        run=_notebooks, force=False, jobs=None, cold=False, device="auto", provisional=False, as_of=None, drafts=False,
-        verbose=False, lenient=False,
-    )  # fmt: skip
+    notebooks.set_defaults(run=_notebooks, **_AS_USUAL)
 
     launch = commands.add_parser(
         "check-launch",
@@ -167,10 +171,7 @@ def _parser() -> argparse.ArgumentParser:
     launch.add_argument("--remote", metavar="REMOTE", help="look there instead of at the repository that buttons name")
     launch.add_argument("--run", action="store_true", dest="execute", help="execute the notebooks, too")
     launch.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
-    launch.set_defaults(
-        run=_check_launch, force=False, jobs=None, cold=False, device="auto", provisional=False, as_of=None,
-        drafts=False, verbose=False, lenient=False,
-    )  # fmt: skip
+    launch.set_defaults(run=_check_launch, **_AS_USUAL)
 
     links = commands.add_parser(
         "links",
@@ -203,10 +204,7 @@ def _parser() -> argparse.ArgumentParser:
     publish.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
     publish.add_argument("--lenient", action="store_true", help="print a build's warnings without failing")
     publish.add_argument("--dry-run", action="store_true", help="build, then say what would be published")
-    publish.set_defaults(
-        run=_publish, force=False, jobs=None, cold=False, device="auto", provisional=False, as_of=None, drafts=False,
-        verbose=False,
-    )  # fmt: skip
+    publish.set_defaults(run=_publish, **_AS_USUAL)
 
     serve = commands.add_parser(
         "serve-kernel",
@@ -303,6 +301,21 @@ def _make_site(arguments: argparse.Namespace, out: Console, snapshot: Snapshot, 
         f"{escape(str(result.site))}"
     )
     return result.site
+
+
+@contextlib.contextmanager
+def _with_site(arguments: argparse.Namespace, out: Console) -> Iterator[None]:
+    """The site is built, and no other command builds another one, as with drafts, until the block ends."""
+    from .lock import exclusive
+    from .snapshot import Snapshot
+
+    started = time.perf_counter()
+    _require_course(arguments.root)
+    with exclusive(arguments.root, out.print):
+        snapshot = Snapshot(arguments.root)
+        if not _is_unchanged(snapshot, out):
+            _make_site(arguments, out, snapshot, started)
+        yield
 
 
 def _moment(arguments: argparse.Namespace) -> Moment | None:
@@ -487,11 +500,8 @@ def _clean(arguments: argparse.Namespace, out: Console) -> int:
 
 def _notebooks(arguments: argparse.Namespace, out: Console) -> int:
     from .course import Course
-    from .lock import exclusive
     from .notebooks import write
-    from .snapshot import Snapshot
 
-    started = time.perf_counter()
     course = Course.load(arguments.root)
     docnames = _docnames(arguments.pages, course)
     folder = arguments.folder.resolve()
@@ -501,10 +511,7 @@ def _notebooks(arguments: argparse.Namespace, out: Console) -> int:
             None,
             "lies in the course, which would take the notebooks for pages; choose another folder",
         )
-    with exclusive(arguments.root, out.print):
-        snapshot = Snapshot(arguments.root)
-        if not _is_unchanged(snapshot, out):
-            _make_site(arguments, out, snapshot, started)
+    with _with_site(arguments, out):
         written = write(course, folder, docnames, with_outputs=arguments.outputs)
     out.print(f"[bold green]wrote[/] {_count(written, 'notebook')}: {escape(str(folder))}")
     return 0
@@ -513,21 +520,13 @@ def _notebooks(arguments: argparse.Namespace, out: Console) -> int:
 def _check_launch(arguments: argparse.Namespace, out: Console) -> int:
     from .check_launch import Finding, check_launch
     from .course import Course
-    from .lock import exclusive
-    from .snapshot import Snapshot
-
-    started = time.perf_counter()
-    _require_course(arguments.root)
 
     def tell(finding: Finding) -> None:
         color, problem = ("red", f": {finding.problem}") if finding.problem else ("green", "")
         state = "broken" if finding.problem else "works"
         out.print(f"[{color}]{state}[/] {escape(f'{finding.docname}, {finding.service}{problem}')}")
 
-    with exclusive(arguments.root, out.print):
-        snapshot = Snapshot(arguments.root)
-        if not _is_unchanged(snapshot, out):
-            _make_site(arguments, out, snapshot, started)
+    with _with_site(arguments, out):
         course = Course.load(arguments.root)
         found = check_launch(course, tell, remote=arguments.remote, run=arguments.execute)
     broken = sum(bool(finding.problem) for finding in found)
@@ -566,20 +565,11 @@ def _links(arguments: argparse.Namespace, out: Console) -> int:
 
 
 def _publish(arguments: argparse.Namespace, out: Console) -> int:
-    from .snapshot import Snapshot
-
-    started = time.perf_counter()
-    _require_course(arguments.root)
     from .branches import branches
     from .course import Course
-    from .lock import exclusive
     from .publish import publish
 
-    # The notebooks are read before another command can build another site, as one with drafts.
-    with exclusive(arguments.root, out.print):
-        snapshot = Snapshot(arguments.root)
-        if not _is_unchanged(snapshot, out):
-            _make_site(arguments, out, snapshot, started)
+    with _with_site(arguments, out):
         course = Course.load(arguments.root)
         wanted = branches(course, arguments.branch or course.launch_branch, arguments.environment_branch)
     may = "would be " if arguments.dry_run else ""

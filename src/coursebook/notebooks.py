@@ -19,7 +19,7 @@ from .course import Course
 from .fingerprint import EXECUTION_TAGS, distributions_of, imported_modules, language
 from .page import Cell, Page
 from .snapshot import SITE
-from .store import Store, StoredPage, replacing
+from .store import Provenance, Store, StoredPage, replacing
 
 FOLDER = "notebooks"  # of the site
 _HIDDEN = {"hide-input", "hide-cell", "remove-input"}
@@ -67,15 +67,22 @@ class Site:
         return f"{self.address}{FOLDER}/{quote(path)}" if self.address else ""
 
 
-def notebook(page: Page, title: str, parts: Sequence[Part], site: Site, inputs: Iterable[str] = ()) -> bytes:
+def notebook(
+    page: Page,
+    title: str,
+    parts: Sequence[Part],
+    site: Site,
+    files_read: Iterable[str] = (),
+    provenance: Provenance | None = None,
+) -> bytes:
     """The notebook of `page`, without outputs: `parts` after a cell that names the course and one that installs.
 
-    `inputs` are the files, relative to the course's root, that the page's code reads; they are published beside the
-    notebooks. The same page gives the same bytes.
+    `files_read` are those, relative to the course's root, that the page's code reads; they are published beside the
+    notebooks. `provenance` says in which versions packages are installed. The same page gives the same bytes.
     """
     cells = {cell.number: cell for cell in page.cells}
     made: list[dict[str, Any]] = [_text("about", _about(page, title, site))]
-    if source := _preparation(page, inputs, site):
+    if source := _preparation(page, files_read, site, provenance):
         made.append(_code("install", source, _FOLDED))
     for position, part in enumerate(parts):
         match part:
@@ -108,29 +115,29 @@ def _about(page: Page, title: str, site: Site) -> str:
     return about
 
 
-def _preparation(page: Page, inputs: Iterable[str], site: Site) -> str:
+def _preparation(page: Page, files_read: Iterable[str], site: Site, provenance: Provenance | None) -> str:
     """The code of the cell that brings what a fresh machine lacks: packages in the versions that the page was executed
     with, and the files that it reads. Empty where nothing can be missing."""
     if language(page) != "python":
         return ""
-    cells = [cell for cell in page.cells if not _LEAVES & set(cell.tags)]
-    wanted: dict[str, tuple[str, str]] = {}
-    for module in sorted(imported_modules(cells) - {"IPython", "ipywidgets"}):
-        for name, version in distributions_of([module]).items():
-            wanted.setdefault(name, (module, version.partition("+")[0]))
+    needs = "".join(f'    "{name}": "{version}",\n' for name, version in sorted(_packages(page, provenance).items()))
     rows = []
-    if wanted:
-        needs = "".join(f'    "{module}": "{name}=={version}",\n' for name, (module, version) in wanted.items())
+    if needs:
         rows.append(
             "# @title Preparation: installs what is missing here, and nothing else\n"
-            "import importlib.util\n\n"
+            "from importlib.metadata import PackageNotFoundError, version\n\n"
             f"needed = {{\n{needs}}}\n"
-            "missing = [what for module, what in needed.items() if importlib.util.find_spec(module) is None]\n"
+            "def is_missing(name):\n"
+            "    try:\n"
+            "        return not version(name)\n"
+            "    except PackageNotFoundError:\n"
+            "        return True\n\n"
+            'missing = [f"{name}=={needed[name]}" for name in needed if is_missing(name)]\n'
             "if missing:\n"
             "    %pip install --quiet {' '.join(missing)}"
         )
     here = Path(page.docname).parent
-    files = {Path(os.path.relpath(name, here)).as_posix(): site.file(name) for name in sorted(inputs)}
+    files = {Path(os.path.relpath(name, here)).as_posix(): site.file(name) for name in sorted(files_read)}
     if files and site.address:
         listed = "".join(f"    {json.dumps(name)}: {json.dumps(address)},\n" for name, address in files.items())
         rows.append(
@@ -143,6 +150,16 @@ def _preparation(page: Page, inputs: Iterable[str], site: Site) -> str:
             "        urlretrieve(address, name)"
         )
     return "\n\n".join(rows)
+
+
+def _packages(page: Page, provenance: Provenance | None) -> dict[str, str]:
+    """The distributions that a notebook of the page needs, with the versions that it was executed with."""
+    claims = [cell for cell in page.cells if _LEAVES & set(cell.tags)]
+    others = imported_modules(cell for cell in page.cells if cell not in claims)
+    found = dict(provenance.packages) if provenance else distributions_of(others)
+    unneeded = {"ipython", "ipywidgets", *distributions_of(imported_modules(claims) - others)}
+    # Without what only a builder's machine knows, like 2.11.0+cu130.
+    return {name: version.partition("+")[0] for name, version in found.items() if name not in unneeded}
 
 
 def _metadata(cell: Cell, folded: str) -> dict[str, Any]:

@@ -258,7 +258,9 @@ def _write(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any
     title = app.env.titles[pagename].astext()
     target = path_in(Path(app.outdir), pagename)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(notebook(page, title, parts, site, _inputs(page)))
+    stored = current.decisions[pagename].stored
+    provenance = stored.provenance if stored else None
+    target.write_bytes(notebook(page, title, parts, site, _files_read(page), provenance))
 
 
 def path_in(site: Path, docname: str) -> Path:
@@ -271,7 +273,7 @@ def _page(docname: str) -> Page | None:
     return decision.page if decision else None
 
 
-def _inputs(page: Page) -> list[str]:
+def _files_read(page: Page) -> list[str]:
     decision = current.decisions[page.docname]
     provenance = decision.stored.provenance if decision.stored else None
     # A folder is an input where its names were listed; the files that were read are inputs themselves.
@@ -303,10 +305,10 @@ def _tidy(app: Sphinx, exception: Exception | None) -> None:
     folder = Path(app.outdir) / FOLDER
     if exception or app.builder.name != "html" or not current.decisions:
         return
-    inputs = {name for decision in current.decisions.values() for name in _inputs(decision.page)}
+    files_read = {name for decision in current.decisions.values() for name in _files_read(decision.page)}
     wanted = {path_in(Path(app.outdir), docname) for docname in current.decisions}
-    wanted |= {folder / name for name in inputs}
-    for name in inputs:
+    wanted |= {folder / name for name in files_read}
+    for name in files_read:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(current.root / name, folder / name)
     for path in list(folder.rglob("*")):
