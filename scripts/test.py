@@ -4,6 +4,7 @@
 python3 scripts/test.py [--no-venv] [arguments of pytest]
 """
 
+import os
 import sys
 
 import environment
@@ -27,7 +28,10 @@ def main(arguments: "list[str]") -> int:
             print("$ python " + " ".join(command), flush=True)
             if environment.run([str(python), *command], cwd=environment.ROOT):
                 failed.append(" ".join(command))
-        tests = ["-m", "pytest", *[a for a in arguments if a != "--no-venv"]]
+        wanted = [a for a in arguments if a != "--no-venv"]
+        # All of them: several at a time, as most wait for one process or another. Few: without the workers' start.
+        at_a_time = [] if wanted else ["-n", str(min(os.cpu_count() or 1, 4)), "--dist", "worksteal"]
+        tests = ["-m", "pytest", *at_a_time, *wanted]
         print("$ python " + " ".join(tests), flush=True)
         code = environment.run([str(python), *tests], cwd=environment.ROOT)
         if failed:

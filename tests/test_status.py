@@ -260,8 +260,9 @@ def test_finished_pages_survive_a_failure(course: Tiny) -> None:
     [
         (
             "coursebook_pakages: {}",
-            "unknown option 'coursebook_pakages' (allowed: coursebook_max_age, coursebook_packages, "
-            "coursebook_timezone)",
+            "unknown option 'coursebook_pakages' (allowed: coursebook_binder_branch, coursebook_csp, "
+            "coursebook_launch_branch, coursebook_live_server, coursebook_max_age, coursebook_packages, "
+            "coursebook_picture_font, coursebook_timezone)",
         ),
         ("coursebook_timezone: Atlantis", "`coursebook_timezone` takes a name like Europe/Zurich"),
         ("coursebook_max_age: -1", "`coursebook_max_age` takes a number of days above 0, not -1"),
