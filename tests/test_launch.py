@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from conftest import Tiny
+from conftest import ROOT, Tiny
 from coursebook.check_launch import Button
 from coursebook.cli import main
+from coursebook.course import Course
 from coursebook.launch import Launcher, Repository
 
 ALL = {
@@ -169,6 +171,17 @@ def test_every_button_is_followed_and_notebooks_run_in_a_fresh_environment(
     subprocess.run([*git, "push", "--quiet", "origin", "launch", ":binder"], check=True)
     code, lines = check()
     assert lines[0].startswith(f"broken {page}, colab: {page}.ipynb on the branch 'launch': not a notebook (")
+
+
+@pytest.mark.site
+def test_every_button_of_the_course_works(site: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    subprocess.run(["git", "init", "--quiet", "--bare", str(tmp_path)], check=True)
+    assert main(["publish-notebooks", str(tmp_path), "--root", str(ROOT)]) == 0
+    capfd.readouterr()
+    assert main(["check-launch", "--remote", str(tmp_path), "--root", str(ROOT)]) == 0
+    works = [line.removeprefix("works ") for line in capfd.readouterr().out.splitlines() if line.startswith("works ")]
+    pages = [page.docname for page in Course.load(ROOT).executed_pages()]
+    assert works == [f"{page}, {service}" for page in pages for service in ("colab", "binder", "download")]
 
 
 @pytest.mark.parametrize(
