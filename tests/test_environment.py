@@ -219,3 +219,9 @@ def test_locks_are_checked(tmp_path: Path) -> None:
     lock = tmp_path / "requirements-dev.txt"
     lock.write_text(lock.read_text().replace("torch==2.11.0", "torch==2.11.1"))
     assert "requirements-dev.txt don't follow" in check().stderr
+
+
+def test_nothing_locked_makes_every_build_wait() -> None:
+    """jsonschema imports rfc3987-syntax where it is installed, which parses a grammar then: a second for each build."""
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        assert "rfc3987-syntax" not in (ROOT / name).read_text(), name
