@@ -244,6 +244,11 @@ def test_without_npm_there_is_no_button(
         assert "live-code" not in tiny.html()
         assert not (tiny.root / "_build/html/_static/live").exists()
         assert not list((aside / "cache/coursebook/npm").glob("*/"))
+        # Whoever is offline doesn't wait for npm in each build.
+        assert "nothing has changed" in tiny.build().out
+        cut.setattr("coursebook.build.RETRY", 0.0)
+        assert "live code is left out" in tiny.build("--force").out
+        assert tiny.build().code == 0
     # What can't be had today may be had tomorrow.
     assert tiny.build().code == 0
     assert 'id="live-code"' in tiny.html()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import math
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,8 @@ from .release import Moment
 from .render import Problem, render
 from .snapshot import SITE, Snapshot
 from .store import Store
+
+RETRY = 600.0  # s; npm isn't asked again before that by builds in which nothing has changed
 
 
 class Reporter(Protocol):
@@ -89,9 +93,11 @@ def build(
     if errors:
         raise CourseErrors("the course has errors", errors)
     is_done = not any(decision.executes for decision in decisions)
-    if not warnings and course.mode != "force" and is_done and is_whole and moment is None:
+    if not warnings and course.mode != "force" and is_done and moment is None:
         waits = any(decision.waits for decision in decisions)
         due, tells_dates = _until(course, decisions), bool(course.address)
+        if not is_whole:
+            due = min(due or math.inf, time.time() + RETRY)
         snapshot.save(len(course.pages), due, waits=waits, tells_dates=tells_dates)
     return Result(course.root / SITE / "index.html", len(course.pages), done, warnings)
 
