@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCKS = {
     "requirements.txt": ["--extra", "course", "--extra", "live", "--group", "build"],
     "requirements-dev.txt": [
-        *("--extra", "course", "--extra", "live"),
+        *("--extra", "course", "--extra", "live", "--extra", "canary", "--extra", "cluster"),
         *("--group", "build", "--group", "test", "--group", "lint"),
     ],
 }
