@@ -52,10 +52,10 @@ def run(command: Sequence[str], *, cwd: Path | None = None) -> int:
 def ensure(locks: Sequence[str], *, use_venv: bool = True) -> Path:
     """The Python that has everything in `locks` (files below the root) and this project installed.
 
-    With `use_venv` it is `.venv`'s, which is made or refreshed if need be; otherwise the running one, which is only
-    checked. Raises Stop.
+    With `use_venv` it is `.venv`'s, which is made or refreshed if need be; otherwise, and where COURSEBOOK_NO_VENV=1 is
+    set, the running one, which is only checked. Raises Stop.
     """
-    if not use_venv:
+    if not use_venv or os.environ.get("COURSEBOOK_NO_VENV") == "1":
         missing = [
             name for name in ("jupyter_book", "myst_nb", "rich", "coursebook") if not importlib.util.find_spec(name)
         ]

@@ -119,11 +119,17 @@ def _fetch_live_code(course: Course, reporter: Reporter) -> bool:
 
 
 def _until(course: Course, decisions: Sequence[Decision]) -> float | None:
-    """When outputs become too old or something is released, in seconds since 1970; None for never."""
+    """When outputs become too old, a job overdue or something is released, in seconds since 1970; None for never."""
     moments = []
     made = [datetime.datetime.fromisoformat(d.stored.provenance.executed) for d in decisions if d.stored]
     if course.max_age is not None and made:
         moments.append(min(made).timestamp() + course.max_age.total_seconds())
+    if course.jobs:
+        from .checks import Checks, watched
+
+        _, runs = Checks(course.root).read()
+        due = [job.due.timestamp() for job in watched(course.jobs, runs) if job.due]
+        moments += [moment for moment in due if moment > time.time()]
     if day := course.today.next_change(course.pages):
         moments.append(datetime.datetime.combine(day, datetime.time(), course.timezone).timestamp())
     return min(moments, default=None)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .execute.events import Event
     from .release import Moment
     from .snapshot import Snapshot
+    from .store import Store
 
 COLORS = {"current": "green", "failed": "red", "altered": "red", "unreadable": "red"}
 EXAMPLES = """\
@@ -40,6 +41,13 @@ examples:
 
 exit codes: 0 the site is built, 1 the course has errors (each is named with its file and line),
 2 the command line can't be read, 130 interrupted.
+"""
+
+CHECKING = """\
+example:
+  coursebook checks fetch origin                    what other machines have found
+  coursebook checks note drift --outcome success    the job `drift` has run, and ended well
+  coursebook checks publish origin                  tell the others
 """
 
 CARRYING = """\
@@ -224,6 +232,46 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
     serve.set_defaults(run=_serve_kernel)
 
+    checks = commands.add_parser(
+        "checks",
+        help="what is known of drift, and of the jobs that should run",
+        description="Print when each page was last executed afresh and compared, and when the jobs of CI ran. The "
+        "commands below write it down, and share it through a branch of a git remote.",
+        epilog=CHECKING,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    checks.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
+    checks.set_defaults(run=_checks)
+    acts = checks.add_subparsers(title="commands", metavar="COMMAND")
+    note = acts.add_parser(
+        "note",
+        help="write down that a job has run",
+        description="Write down that a job has run just now, and how it ended.",
+    )
+    note.add_argument("job", type=_job, metavar="JOB", help="its name, like drift")
+    note.add_argument("--outcome", choices=("success", "failure"), required=True, help="how it ended")
+    note.add_argument("--link", type=_link, default="", metavar="URL", help="where the run can be looked at")
+    note.set_defaults(run=_note_job)
+    publish_checks = acts.add_parser(
+        "publish",
+        help="add what is known here to a branch of a git remote",
+        description="Add what is known here to what the branch of REMOTE holds, the newer entry of each page and job, "
+        "by a commit where something differs. No working tree is touched, and no push is forced.",
+    )
+    publish_checks.set_defaults(run=_publish_checks)
+    fetch = acts.add_parser(
+        "fetch",
+        help="add to what is known here what such a branch holds",
+        description="Add to what is known here what the branch of REMOTE holds, the newer entry of each page and job. "
+        "A remote without that branch is no error.",
+    )
+    fetch.set_defaults(run=_fetch_checks)
+    for act in (publish_checks, fetch):
+        act.add_argument("remote", metavar="REMOTE", help="a URL, a path, or the name of a git remote, like origin")
+        act.add_argument("--branch", default="checks", metavar="NAME", help="the branch (default: checks)")
+    for act in (note, publish_checks, fetch):
+        act.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
+
     outputs = commands.add_parser(
         "outputs",
         help="carry stored outputs from one machine to another",
@@ -394,6 +442,22 @@ def _origin(text: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query or parts.username:
         raise argparse.ArgumentTypeError(f"{text} is not an origin like http://127.0.0.1:8000")
     return text.rstrip("/").lower()
+
+
+def _job(text: str) -> str:
+    from .course import is_job
+
+    if not is_job(text):
+        raise argparse.ArgumentTypeError(f"{text} is no name of a job, like drift or outputs")
+    return text
+
+
+def _link(text: str) -> str:
+    from .checks import is_link
+
+    if not is_link(text):
+        raise argparse.ArgumentTypeError(f"{text} is not an address like https://example.org/runs/1")
+    return text
 
 
 def _how(arguments: argparse.Namespace) -> How:
@@ -635,6 +699,82 @@ def _print_outcomes(out: Console, outcomes: Sequence[Outcome]) -> int:
     counts = Counter(outcome.what for outcome in outcomes)
     out.print(f"{_count(outcomes, 'page')}: {', '.join(f'{what} {number}' for what, number in counts.items())}")
     return int("refused" in counts)
+
+
+def _checks(arguments: argparse.Namespace, out: Console) -> int:
+    from .checks import Checks, watched
+    from .course import Course
+    from .store import Store
+
+    course = Course.load(arguments.root)
+    store, now = Store(course.root), datetime.datetime.now(datetime.UTC)
+    pages, runs = Checks(course.root).read()
+    names = [page.docname for page in course.executed_pages()]
+    jobs = watched(course.jobs, runs)
+    width = max((len(name) for name in [*names, *(job.name for job in jobs)]), default=0)
+    for name in names:
+        check = pages.get(name)
+        told = "[yellow]never checked[/]"
+        if check:
+            color = "green" if check.verdict in ("same", "within tolerance") else "red"
+            told = f"{check.checked[:10]}  [{color}]{check.verdict}[/]"
+            told += f": {_count(range(check.changed), 'cell')}" if check.changed else ""
+            told += "" if _has_outputs(store, name, check.outputs) else ", of outputs that have changed since"
+        out.print(f"{escape(name):<{width}}  {told}")
+    for job in jobs:
+        state = job.state(now)
+        color = {"on time": "green", "failed": "red", "overdue": "red"}.get(state, "yellow")
+        ran = f"{job.run.ran[:10]}  " if job.run else ""
+        link = f"  {escape(job.run.link)}" if job.run and job.run.link else ""
+        out.print(f"{escape(job.name):<{width}}  {ran}[{color}]{job.words(now)}[/]{link}")
+    out.print(f"{_count(names, 'page')} with code, {_count(jobs, 'job')}")
+    return 0
+
+
+def _has_outputs(store: Store, docname: str, digest: str) -> bool:
+    """Whether the stored outputs of a page are those."""
+    try:
+        stored = store.read(docname)
+    except CourseError:
+        return False
+    return stored is not None and stored.digest == digest
+
+
+def _note_job(arguments: argparse.Namespace, out: Console) -> int:
+    from .checks import Checks, JobRun
+    from .lock import exclusive
+
+    _require_course(arguments.root)
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    succeeded = now if arguments.outcome == "success" else ""
+    with exclusive(arguments.root, out.print):
+        Checks(arguments.root).note_job(arguments.job, JobRun(now, arguments.outcome, arguments.link, succeeded))
+    out.print(f"[bold green]noted[/] {escape(arguments.job)}: {arguments.outcome}, {now}")
+    return 0
+
+
+def _publish_checks(arguments: argparse.Namespace, out: Console) -> int:
+    from .checks import Checks
+    from .lock import exclusive
+
+    _require_course(arguments.root)
+    with exclusive(arguments.root, out.print):
+        done = Checks(arguments.root).publish(arguments.remote, arguments.branch)
+    told = "published" if done.differs else "already published"
+    out.print(f"[bold green]{told}[/] {escape(arguments.branch)}: commit {(done.commit or '')[:12]}")
+    return 0
+
+
+def _fetch_checks(arguments: argparse.Namespace, out: Console) -> int:
+    from .checks import Checks
+    from .lock import exclusive
+
+    _require_course(arguments.root)
+    with exclusive(arguments.root, out.print):
+        is_there = Checks(arguments.root).fetch(arguments.remote, arguments.branch)
+    told = "[bold green]fetched[/]" if is_there else "there is no branch"
+    out.print(f"{told} {escape(arguments.branch)}")
+    return 0
 
 
 def _opener() -> str:

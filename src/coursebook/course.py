@@ -33,8 +33,9 @@ CONFIG_KEYS = (
 )  # fmt: skip
 # Coursebook's own, among Sphinx's below `sphinx: config:`.
 OPTIONS = (
-    "coursebook_binder_branch", "coursebook_csp", "coursebook_launch_branch", "coursebook_live_server",
-    "coursebook_max_age", "coursebook_packages", "coursebook_picture_font", "coursebook_timezone",
+    "coursebook_binder_branch", "coursebook_csp", "coursebook_jobs", "coursebook_launch_branch",
+    "coursebook_live_server", "coursebook_max_age", "coursebook_packages", "coursebook_picture_font",
+    "coursebook_timezone",
 )  # fmt: skip
 ALWAYS_EXCLUDED = ("_build", "outputs", "node_modules", "__pycache__")
 
@@ -108,6 +109,11 @@ class Course:
         """How old outputs may be before they are due: `coursebook_max_age`, in days."""
         days = self._sphinx("coursebook_max_age")
         return datetime.timedelta(days=float(days)) if days else None
+
+    @property
+    def jobs(self) -> Mapping[str, float]:
+        """After how many days without a run each job of CI is overdue: `coursebook_jobs`."""
+        return self._sphinx("coursebook_jobs") or {}
 
     @property
     def timezone(self) -> datetime.tzinfo | None:
@@ -224,8 +230,11 @@ def _bad_options(root: Path, config: Mapping[str, Any], text: str) -> Iterator[C
             good = isinstance(value, dict) and all(v in ("major", "minor", "patch", "exact") for v in value.values())
             allowed = "distributions, each with `major`, `minor`, `patch` or `exact`"
         elif key == "coursebook_max_age":
-            good = isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+            good = _is_days(value)
             allowed = "a number of days above 0"
+        elif key == "coursebook_jobs":
+            good = isinstance(value, dict) and all(is_job(name) and _is_days(days) for name, days in value.items())
+            allowed = "jobs, each with the days after which one that hasn't run is overdue, like {drift: 14}"
         elif key == "coursebook_timezone":
             good = isinstance(value, str) and value in zoneinfo.available_timezones()
             allowed = "a name like Europe/Zurich or America/New_York"
@@ -252,6 +261,15 @@ def _bad_options(root: Path, config: Mapping[str, Any], text: str) -> Iterator[C
             continue
         if not good:
             yield CourseError(CONFIG, line, f"`{key}` takes {allowed}, not {value!r}")
+
+
+def is_job(name: object) -> bool:
+    """Whether a job of CI may be called that."""
+    return isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", name) is not None
+
+
+def _is_days(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
 
 
 def _is_sources(value: Any) -> bool:

@@ -111,6 +111,11 @@ class Repository:
         self.run("update-index", "-z", "--index-info", data=b"".join(rows))
         return self.run("write-tree").decode().strip()
 
+    def file(self, tree: str, name: str) -> bytes | None:
+        """A file of a tree or commit; None where it has none of that name."""
+        entry = self.entries(tree).get(name)
+        return self.run("cat-file", "blob", entry.split()[2].decode()) if entry else None
+
     def entries(self, tree: str) -> dict[str, bytes]:
         """The files of a tree or commit by their names, each with its mode and object."""
         rows = (row.partition(b"\t") for row in self.run("ls-tree", "-r", "-z", tree).split(b"\0")[:-1])

@@ -6,10 +6,11 @@ never forced, so that what others pushed stays in the history.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,33 +61,47 @@ def publish(
     can't reach the remote, isn't let in or is refused, and when the branch holds a course's sources.
     """
     _check_names(files)
+    with _reached(remote, branch, identity_from) as target:
+        tree = target.repository.tree(files)
+        return target.update(lambda tip: tree, message, dry_run=dry_run)
+
+
+def update(
+    name: str,
+    change: Callable[[bytes | None], bytes],
+    remote: str,
+    branch: str,
+    message: str,
+    *,
+    identity_from: Path,
+) -> Published:
+    """Make `branch` of `remote` contain one file, `name`, which is what `change` makes of the one that is there (None:
+    there is none). It is asked again when somebody else was quicker. Otherwise as `publish`."""
+    _check_names({name: b""})
+    with _reached(remote, branch, identity_from) as target:
+        return target.update(
+            lambda tip: target.repository.tree({name: change(target.repository.file(tip, name) if tip else None)}),
+            message,
+        )
+
+
+def fetch_file(name: str, remote: str, branch: str, *, identity_from: Path) -> bytes | None:
+    """A file on a branch of `remote`; None where there is no such file or branch. Raises CourseError as `publish`."""
+    with _reached(remote, branch, identity_from) as target:
+        tip = target.fetch()
+        return target.repository.file(tip, name) if tip else None
+
+
+@contextlib.contextmanager
+def _reached(remote: str, branch: str, identity_from: Path) -> Iterator[_Branch]:
+    """The branch, in a repository of its own that is gone afterwards."""
     checkout = Checkout(identity_from)
     with tempfile.TemporaryDirectory(prefix="coursebook-", ignore_cleanup_errors=True) as folder:
         repository = Repository(Path(folder), checkout.environment())
         target = _Branch(repository, *_find(remote, checkout), branch)
         if branch == checkout.branch and target.address in checkout.remotes().values():
             raise target.error(f"the course itself is on the branch {branch!r}; publish to a branch of its own")
-        tree = repository.tree(files)
-        wanted = repository.entries(tree)
-        for attempt in range(ATTEMPTS):
-            time.sleep(0.1 * attempt)  # s; whoever was quicker may not be done yet
-            tip = target.fetch()
-            held = repository.entries(tip) if tip else {}
-            if sources := [name for name in held if name.rpartition("/")[2] == SOURCES]:
-                holds = f"the branch {branch!r} holds the sources of a course ({sources[0]})"
-                raise target.error(f"{holds}; publish to a branch of its own")
-            difference = (
-                tuple(sorted(wanted.keys() - held.keys())),
-                tuple(sorted(name for name in wanted.keys() & held.keys() if wanted[name] != held[name])),
-                tuple(sorted(held.keys() - wanted.keys())),
-            )
-            if dry_run or not any(difference):
-                return Published(None if any(difference) else tip, *difference)
-            parent = ["-p", tip] if tip else []
-            commit = repository.run("commit-tree", tree, *parent, data=message.encode()).decode().strip()
-            if target.push(commit, tip):
-                return Published(commit, *difference)
-    raise target.error(f"somebody else pushed to {branch!r} before each of {ATTEMPTS} attempts; run the command again")
+        yield target
 
 
 @dataclass(frozen=True)
@@ -119,6 +134,32 @@ class _Branch:
         if done.returncode:
             raise self._failure(f"git can't fetch the branch {self.name!r}", done.stderr)
         return self.repository.run("rev-parse", "--verify", _FETCHED).decode().strip()
+
+    def update(self, make: Callable[[str | None], str], message: str, *, dry_run: bool = False) -> Published:
+        """Have the branch hold the tree that `make` makes for its last commit (None: there is no branch)."""
+        repository = self.repository
+        for attempt in range(ATTEMPTS):
+            time.sleep(0.1 * attempt)  # s; whoever was quicker may not be done yet
+            tip = self.fetch()
+            held = repository.entries(tip) if tip else {}
+            if sources := [name for name in held if name.rpartition("/")[2] == SOURCES]:
+                holds = f"the branch {self.name!r} holds the sources of a course ({sources[0]})"
+                raise self.error(f"{holds}; publish to a branch of its own")
+            tree = make(tip)
+            wanted = repository.entries(tree)
+            difference = (
+                tuple(sorted(wanted.keys() - held.keys())),
+                tuple(sorted(name for name in wanted.keys() & held.keys() if wanted[name] != held[name])),
+                tuple(sorted(held.keys() - wanted.keys())),
+            )
+            if dry_run or not any(difference):
+                return Published(None if any(difference) else tip, *difference)
+            parent = ["-p", tip] if tip else []
+            commit = repository.run("commit-tree", tree, *parent, data=message.encode()).decode().strip()
+            if self.push(commit, tip):
+                return Published(commit, *difference)
+        problem = f"somebody else pushed to {self.name!r} before each of {ATTEMPTS} attempts; run the command again"
+        raise self.error(problem)
 
     def push(self, commit: str, tip: str | None) -> bool:
         """Whether the branch, last seen at `tip`, is at `commit` now; False when somebody else was quicker."""

@@ -7,6 +7,7 @@ which looks at contents.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ from pathlib import Path
 from .devices import gpus
 
 SITE, STAGE, OUTPUTS = "_build/html", "_build/.coursebook", "outputs"
+CHECKS = f"{STAGE}/checks.json"  # what the site says of jobs and of drift
 _LEFT_OUT = {"_build", "node_modules", "__pycache__", OUTPUTS}
 
 
@@ -62,8 +64,8 @@ class Snapshot:
         self._file.unlink(missing_ok=True)
 
     def _results(self) -> str:
-        """The stored outputs and the site, which a build writes itself."""
-        return _digest([*_tree(self.root / OUTPUTS), *_tree(self.root / SITE)])
+        """The stored outputs and the site, which a build writes itself, and what checks have found."""
+        return _digest([*_tree(self.root / OUTPUTS), *_tree(self.root / SITE), *_content(self.root / CHECKS)])
 
 
 def _tree(folder: Path) -> Iterator[str]:
@@ -86,6 +88,12 @@ def _tree(folder: Path) -> Iterator[str]:
             else:
                 found = entry.stat(follow_symlinks=entry.is_file())
                 yield f"{entry.path} {found.st_size} {found.st_mtime_ns}"
+
+
+def _content(path: Path) -> Iterator[str]:
+    """What a small file says: a check that finds the same again writes the file, and changes nothing."""
+    with contextlib.suppress(FileNotFoundError):
+        yield f"{path} {hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
 def _commits(root: Path) -> str:

@@ -97,6 +97,7 @@ def _remember_markdown(app: Sphinx) -> None:
 def setup_current(app: Sphinx) -> None:
     app.add_config_value("coursebook_packages", {}, "")
     app.add_config_value("coursebook_max_age", None, "", types=(int, float, type(None)))
+    app.add_config_value("coursebook_jobs", {}, "", types=(dict,))
     app.add_config_value("coursebook_timezone", "", "html", types=(str,))
     app.connect("config-inited", _find_out, priority=700)
     app.connect("builder-inited", _remember_markdown)

@@ -1,28 +1,68 @@
-"""freshness.html: every page with code, the state of its outputs and why, as one table that a reader can sort."""
+"""freshness.html: every page with code, the state of its outputs and why, as one table that a reader can sort, and the
+jobs that watch over them. freshness.json says the same to programs, badge.svg in a few words.
+
+Nobody may rebuild the site: the page's script tells what has become overdue since.
+"""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
+from ..badge import Color, badge
+from ..checks import Checks, PageCheck, Watched, watched
 from ..plan import Decision
 from .claims import TAG
 from .current import current
+from .feed import put
 from .notice import worth_naming
+from .share import BUILDERS
 
 NAME, TITLE = "freshness", "Freshness of the outputs"
-COLUMNS = ("Page", "State", "Device", "Executed", "Seconds", "Packages", "Claims")
+COLUMNS = ("Page", "State", "Device", "Executed", "Seconds", "Packages", "Claims", "Drift")
+_BAD = ("failed", "altered", "unreadable")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What checks have found, `now`: about pages whose outputs are still those, by docname, and about jobs."""
+
+    pages: dict[str, PageCheck]
+    jobs: Sequence[Watched]
+    now: datetime.datetime
+
+    @classmethod
+    def here(cls) -> _Found:
+        pages, runs = Checks(current.root).read()
+        known = {
+            docname: pages[docname]
+            for docname, decision in current.decisions.items()
+            if docname in pages and decision.stored and decision.stored.digest == pages[docname].outputs
+        }
+        limits = current.course.jobs if current.course else {}
+        return cls(known, watched(limits, runs), datetime.datetime.now(datetime.UTC))
 
 
 def _pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     if app.builder.name != "html" or NAME in app.env.found_docs or not current.decisions:
         return
-    yield NAME, {"title": TITLE, "body": str(_body(app))}, "page.html"
+    yield NAME, {"title": TITLE, "body": str(_body(app, _Found.here()))}, "page.html"
+
+
+def _look_again(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Sphinx writes this page when it writes another: the home page, where there is something new to be said here."""
+    if app.builder.name != "html" or not current.decisions:
+        return []
+    before, now = getattr(env, "coursebook_freshness", ""), str(_body(app, _Found.here()))
+    env.coursebook_freshness = now  # type: ignore[attr-defined]
+    return [app.config.root_doc] if before != now else []
 
 
 def _offer_target(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
@@ -31,12 +71,11 @@ def _offer_target(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> No
     standard.note_hyperlink_target(NAME, NAME, "", TITLE)
 
 
-def _body(app: Sphinx) -> Markup:
+def _body(app: Sphinx, found: _Found) -> Markup:
     rows = list(current.decisions.values())
     fresh = sum(decision.state == "current" for decision in rows)
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
     summary = (
-        f"{fresh} of {len(rows)} pages with code {'is' if fresh == 1 else 'are'} current, as of {today}: "
+        f"{fresh} of {len(rows)} pages with code {'is' if fresh == 1 else 'are'} current, as of {found.now:%Y-%m-%d}: "
         "their outputs follow from the code as it stands, from the files it reads, from the packages it imports and "
         "from the device it asks for, and nobody has altered them since."
     )
@@ -46,14 +85,47 @@ def _body(app: Sphinx) -> Markup:
         )
         for name in COLUMNS
     )
+    max_age = current.course.max_age if current.course else None
+    days = f"{max_age.total_seconds() / 86400:g}" if max_age else ""
     return Markup(
-        '<section id="freshness"><h1>{}</h1>\n<p>{}</p>\n<div class="freshness-table" '
-        'tabindex="0" role="region" aria-label="Pages and the state of their outputs"><table class="freshness">\n'
+        '<section id="freshness"><h1>{}</h1>\n<p>{}</p>\n{}<div class="freshness-table" '
+        'tabindex="0" role="region" aria-label="Pages and the state of their outputs"><table class="freshness"{}>\n'
         "<thead><tr>{}</tr></thead>\n<tbody>\n{}</tbody></table></div></section>\n"
-    ).format(TITLE, summary, head, Markup("").join(_row(app, decision) for decision in rows))
+    ).format(
+        TITLE,
+        summary,
+        _jobs(found),
+        Markup(' data-max-age="{}"').format(days) if days else "",
+        head,
+        Markup("").join(_row(app, decision, found) for decision in rows),
+    )
 
 
-def _row(app: Sphinx, decision: Decision) -> Markup:
+def _jobs(found: _Found) -> Markup:
+    """The jobs that should run, and whether they do; nothing for a course that names none and where none ran."""
+    items = Markup("").join(_job(job, found.now) for job in found.jobs)
+    return Markup('<ul class="jobs" aria-label="Jobs">\n{}</ul>\n').format(items) if items else items
+
+
+def _job(job: Watched, now: datetime.datetime) -> Markup:
+    run, link = job.run, Markup()
+    told = Markup('<span class="state" data-state="{}">{}</span>').format(job.state(now), job.words(now))
+    if run is None:
+        return Markup("<li>Job <strong>{}</strong>: {}</li>\n").format(job.name, told)
+    ran = Markup('<time datetime="{}">{}</time>').format(run.ran, run.ran[:10])
+    if run.link:
+        link = Markup(' (<a href="{}">the run</a>)').format(run.link)
+    ended = Markup("last run on {}{}: {}").format(ran, link, "succeeded" if run.outcome == "success" else "failed")
+    if run.outcome == "failure":
+        last = Markup('<time datetime="{}">{}</time>').format(run.succeeded, run.succeeded[:10])
+        ended += Markup(", last succeeded on {}").format(last) if run.succeeded else ", has never succeeded"
+    days = Markup(' data-days="{}"').format(f"{job.days:g}") if job.days is not None else ""
+    return Markup('<li data-ran="{}"{}>Job <strong>{}</strong>: {}; {}</li>\n').format(
+        run.ran, days, job.name, told, ended
+    )
+
+
+def _row(app: Sphinx, decision: Decision, found: _Found) -> Markup:
     docname = decision.page.docname
     title = app.env.titles[docname].astext() if docname in app.env.titles else docname
     provenance = decision.stored.provenance if decision.stored else None
@@ -77,9 +149,86 @@ def _row(app: Sphinx, decision: Decision) -> Markup:
         cells += [("", "–")] * 4
     claims = sum(TAG in cell.tags for cell in decision.page.cells)
     cells.append((claims, str(claims or "–")))
+    cells.append(_drift(found.pages.get(docname)))
     return Markup("<tr>{}</tr>\n").format(
         Markup("").join(Markup('<td data-sort="{}">{}</td>').format(key, text) for key, text in cells)
     )
+
+
+def _drift(check: PageCheck | None) -> tuple[object, object]:
+    """How the outputs compared when the page was last executed afresh; nothing where that was never asked of them."""
+    if check is None:
+        return "", "–"
+    cells = f" in {check.changed} cell{'' if check.changed == 1 else 's'}" if check.changed else ""
+    verdict = check.verdict + (cells if check.verdict == "changed" else "")
+    when = Markup('<time datetime="{}">{}</time>').format(check.checked, check.checked[:10])
+    return f"{check.verdict} {check.checked}", Markup('<span class="state" data-state="{}">{}</span><br>{}').format(
+        check.verdict, verdict, when
+    )
+
+
+def _summary(found: _Found) -> tuple[str, Color]:
+    """What the badge says: about outputs, drift and jobs, each with its day."""
+    states = [decision.state for decision in current.decisions.values()]
+    fresh = states.count("current")
+    parts = [f"{fresh} of {len(states)} current {found.now:%Y-%m-%d}"]
+    drifted = sum(check.verdict in ("changed", "failed") for check in found.pages.values())
+    if found.pages:
+        # The oldest check: on that day at the latest every one of them was compared.
+        day = min(check.checked for check in found.pages.values())[:10]
+        among = "" if len(found.pages) == len(states) else f" in {len(found.pages)} checked"
+        parts.append(f"drift {drifted or 'none'}{among} {day}")
+    jobs = {job.name: job.state(found.now) for job in found.jobs if job.days is not None}
+    wrong = [f"{name} {'has never run' if state == 'never' else state}" for name, state in jobs.items()]
+    parts += [said for said in wrong if not said.endswith("on time")]
+    if drifted or "failed" in jobs.values() or any(state in _BAD for state in states):
+        return ", ".join(parts), "bad"
+    is_good = fresh == len(states) and set(jobs.values()) <= {"on time"}
+    return ", ".join(parts), "good" if is_good else "warn"
+
+
+def _data(found: _Found) -> dict[str, Any]:
+    """freshness.json: the same for programs."""
+    pages = []
+    for docname, decision in current.decisions.items():
+        stored, check = decision.stored, found.pages.get(docname)
+        pages.append(
+            {
+                "page": docname,
+                "state": decision.state,
+                "reasons": list(decision.reasons),
+                "executed": stored.provenance.executed if stored else None,
+                "device": stored.provenance.device if stored else None,
+                "drift": {"verdict": check.verdict, "checked": check.checked, "cells": check.changed}
+                if check
+                else None,
+            }
+        )
+    jobs = [
+        {
+            "job": job.name,
+            "state": job.state(found.now),
+            "ran": job.run.ran if job.run else None,
+            "outcome": job.run.outcome if job.run else None,
+            "succeeded": (job.run.succeeded or None) if job.run else None,
+            "link": job.run.link if job.run else "",
+            "days": job.days,
+        }
+        for job in found.jobs
+    ]
+    return {"as_of": f"{found.now:%Y-%m-%d}", "pages": pages, "jobs": jobs}
+
+
+def _write(app: Sphinx, exception: Exception | None) -> None:
+    if exception or app.builder.name not in BUILDERS:
+        return
+    files: dict[str, bytes | None] = {"badge.svg": None, "freshness.json": None}
+    if current.decisions:
+        found = _Found.here()
+        files["badge.svg"] = badge("outputs", *_summary(found))
+        files["freshness.json"] = (json.dumps(_data(found), indent=1, ensure_ascii=False) + "\n").encode()
+    for name, content in files.items():
+        put(app, name, content)
 
 
 def _add_script(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
@@ -89,5 +238,7 @@ def _add_script(app: Sphinx, pagename: str, templatename: str, context: dict[str
 
 def setup_freshness(app: Sphinx) -> None:
     app.connect("env-before-read-docs", _offer_target)
+    app.connect("env-updated", _look_again)
     app.connect("html-collect-pages", _pages)
     app.connect("html-page-context", _add_script)
+    app.connect("build-finished", _write)

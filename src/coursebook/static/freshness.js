@@ -15,3 +15,31 @@ for (const table of document.querySelectorAll("table.freshness")) {
     });
   });
 }
+
+// The page was true when the site was built. Where nobody builds it any more, it says by itself what is overdue since.
+const DAY = 86_400_000; // ms
+const daysSince = (time) => (Date.now() - Date.parse(time)) / DAY;
+const inDays = (days) => `${Math.floor(days)} day${Math.floor(days) === 1 ? "" : "s"} ago`;
+
+for (const job of document.querySelectorAll("ul.jobs li[data-days]")) {
+  const days = daysSince(job.dataset.ran);
+  if (days > Number(job.dataset.days)) {
+    const state = job.querySelector(".state");
+    state.dataset.state = "overdue";
+    state.textContent = `overdue: last ran ${inDays(days)}, at most ${job.dataset.days} allowed`;
+  }
+}
+
+for (const table of document.querySelectorAll("table.freshness[data-max-age]")) {
+  for (const row of table.tBodies[0].rows) {
+    const state = row.querySelector(".state");
+    const days = daysSince(row.cells[3].querySelector("time")?.dateTime);
+    if (state.dataset.state === "current" && days > Number(table.dataset.maxAge)) {
+      const reasons = document.createElement("span");
+      reasons.className = "reasons";
+      reasons.textContent = `executed ${inDays(days)}, at most ${table.dataset.maxAge} allowed`;
+      state.dataset.state = state.textContent = state.parentElement.dataset.sort = "due";
+      state.after(" ", reasons);
+    }
+  }
+}
