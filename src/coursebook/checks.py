@@ -26,13 +26,15 @@ RunOutcome = Literal["success", "failure"]
 @dataclass(frozen=True)
 class PageCheck:
     """How a page compared: `outputs` is the sha256 of the stored outputs that it was compared with, `checked` a UTC
-    time, `changed` the number of cells that say something else, `packages` the versions that it was executed with."""
+    time, `changed` the number of cells that say something else, `packages` the versions that it was executed with, and
+    `deprecations` what these said that readers of the page don't see."""
 
     outputs: str
     checked: str
     verdict: Verdict
     changed: int = 0
     packages: Mapping[str, str] = field(default_factory=dict)
+    deprecations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,10 @@ class NewerSchema(Exception):
 
 
 def _page(row: Mapping[str, Any]) -> PageCheck:
-    page = PageCheck(**{**row, "packages": dict(row.get("packages", {}))})
+    lists = {"packages": dict(row.get("packages", {})), "deprecations": tuple(row.get("deprecations", ()))}
+    page = PageCheck(**{**row, **lists})
     _moment(page.checked)
-    texts = [page.outputs, *page.packages, *page.packages.values()]
+    texts = [page.outputs, *page.packages, *page.packages.values(), *page.deprecations]
     if page.verdict not in get_args(Verdict) or type(page.changed) is not int:
         raise ValueError("an unknown verdict, or no number of cells")
     if not all(isinstance(text, str) for text in texts):

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from .build import How
     from .bundle import Outcome
     from .course import Course
+    from .drift import PageDrift
     from .execute.events import Event
     from .release import Moment
+    from .report import Heading
     from .snapshot import Snapshot
     from .store import Store
 
@@ -54,7 +56,20 @@ CARRYING = """\
 example:
   coursebook outputs pack gpu.tar.gz      on the machine with the GPU, after `coursebook execute`
   coursebook outputs unpack gpu.tar.gz    here, in the same course
+  coursebook outputs diff HEAD            what a reader sees otherwise than in the last commit
 """
+
+VERIFYING = """\
+examples:
+  coursebook verify                              every page, with the packages that are installed
+  coursebook verify days/day08 --report drift    one page, with a report to open in a browser
+  coursebook verify --packages torch numpy       with the newest, in an environment of its own (needs uv)
+"""
+
+DEVICES = (
+    "what pages with `device: gpu` may use: the GPUs here (auto), none (cpu: their outputs are kept), "
+    "or fail at once unless there is one (gpu)"
+)
 
 # How a command builds the site that it needs, as far as it has no options of its own for that.
 _AS_USUAL: dict[str, object] = {
@@ -134,6 +149,36 @@ def _parser() -> argparse.ArgumentParser:
     execute.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
     _add_execution_options(execute)
     execute.set_defaults(run=_execute, verbose=False)
+
+    verify = commands.add_parser(
+        "verify",
+        help="execute pages afresh and compare with what is published",
+        description="Execute pages afresh, without touching their stored outputs, and compare what they say with what "
+        "is published, as a reader would: numbers with tolerance, figures by what they show, timings not at all. Exit "
+        "code 0 if nothing has changed, 1 if something has.",
+        epilog=VERIFYING,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verify.add_argument("pages", nargs="*", metavar="PAGE", help="only these (days/day08 or days/day08.md)")
+    verify.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
+    verify.add_argument(
+        "--packages",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="REQUIREMENT",
+        help="in an environment of its own with these, like torch==2.15.* or numpy for the newest",
+    )
+    verify.add_argument(
+        "--report", type=Path, metavar="DIR", help="write index.html, old beside new, and report.md to DIR"
+    )
+    verify.add_argument("--jobs", type=_positive, metavar="N", help="pages executed at a time (default: the cores)")
+    verify.add_argument("--cold", action="store_true", help="start every kernel anew instead of forking warm ones")
+    verify.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help=DEVICES)
+    verify.add_argument(
+        "--as-canary", nargs="+", default=[], help=argparse.SUPPRESS
+    )  # what the other environment is for
+    verify.set_defaults(run=_verify)
 
     status = commands.add_parser(
         "status",
@@ -274,8 +319,9 @@ def _parser() -> argparse.ArgumentParser:
 
     outputs = commands.add_parser(
         "outputs",
-        help="carry stored outputs from one machine to another",
-        description="Carry stored outputs from the machine that executed the pages to another that shows them.",
+        help="carry stored outputs from one machine to another, and compare them",
+        description="Carry stored outputs from the machine that executed the pages to another that shows them, and "
+        "compare them with earlier ones.",
         epilog=CARRYING,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -305,6 +351,18 @@ def _parser() -> argparse.ArgumentParser:
     unpack.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
     unpack.add_argument("--force", action="store_true", help="take the outputs of every page that the course has")
     unpack.set_defaults(run=_unpack)
+    diff = ways.add_parser(
+        "diff",
+        help="say what changed for a reader since a commit",
+        description="Compare the outputs here with those at COMMIT, as a reader would, and say what has changed. "
+        "Nothing is executed, and the exit code is 0 whatever has changed.",
+        epilog=CARRYING,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    diff.add_argument("commit", metavar="COMMIT", help="a commit, branch or tag, like HEAD or origin/main")
+    diff.add_argument("--report", type=Path, metavar="DIR", help="write index.html and report.md to DIR")
+    diff.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
+    diff.set_defaults(run=_diff)
     return parser
 
 
@@ -401,8 +459,7 @@ def _add_execution_options(parser: argparse.ArgumentParser) -> None:
         "--device",
         choices=("auto", "cpu", "gpu"),
         default="auto",
-        help="what pages with `device: gpu` may use: the GPUs here (auto), none (cpu: their outputs are kept), "
-        "or fail at once unless there is one (gpu)",
+        help=DEVICES,
     )
     parser.add_argument(
         "--provisional",
@@ -487,6 +544,98 @@ def _execute(arguments: argparse.Namespace, out: Console) -> int:
         raise CourseErrors("some pages could not be executed", errors)
     out.print(f"[bold green]executed[/] {_count(range(done), 'page')} in {time.perf_counter() - started:.1f} s")
     return 0
+
+
+def _verify(arguments: argparse.Namespace, out: Console) -> int:
+    if arguments.packages:
+        return _verify_elsewhere(arguments, out)
+    from .build import How
+    from .checks import Checks
+    from .course import Course
+    from .lock import exclusive
+    from .verify import checked, heading, verify
+
+    started = time.perf_counter()
+    _require_course(arguments.root)
+    how = How(jobs=arguments.jobs, cold=arguments.cold, device=arguments.device)
+    with exclusive(arguments.root, out.print), _Reporter(out, verbose=False) as reporter:
+        course = Course.load(arguments.root)
+        drifts = verify(course, reporter, how, _docnames(arguments.pages, course))
+        if not arguments.as_canary:
+            Checks(course.root).note_pages(checked(drifts))
+    _print_drifts(out, drifts)
+    compared = [drift for drift in drifts if drift.verdict != "skipped"]
+    seconds = f" in {time.perf_counter() - started:.1f} s"
+    _print_report(out, arguments.report, heading(drifts, arguments.as_canary), drifts, seconds)
+    if not compared:
+        raise CourseError("coursebook verify", None, "no page could be compared")
+    return int(any(drift.verdict in ("changed", "failed") for drift in drifts))
+
+
+def _verify_elsewhere(arguments: argparse.Namespace, out: Console) -> int:
+    """The same in an environment with other packages, by the command that is installed there."""
+    import subprocess
+
+    from .canary import environment
+    from .course import Course
+    from .lock import exclusive
+
+    _require_course(arguments.root)
+    with exclusive(arguments.root, out.print):
+        python = environment(Course.load(arguments.root), arguments.packages, out.print)
+    command = [str(python), "-m", "coursebook", "verify", *arguments.pages, "--root", str(arguments.root)]
+    command += ["--device", arguments.device, *(["--cold"] if arguments.cold else [])]
+    command += ["--jobs", str(arguments.jobs)] if arguments.jobs else []
+    command += ["--report", str(arguments.report)] if arguments.report else []
+    return subprocess.run([*command, "--as-canary", *arguments.packages], check=False).returncode
+
+
+def _diff(arguments: argparse.Namespace, out: Console) -> int:
+    from .changes import changes, heading
+    from .course import Course
+
+    drifts = changes(Course.load(arguments.root), arguments.commit)
+    _print_drifts(out, drifts)
+    _print_report(out, arguments.report, heading(arguments.commit), drifts)
+    return 0
+
+
+def _print_drifts(out: Console, drifts: Sequence[PageDrift]) -> None:
+    """What became of each page, and where and why, in lines that editors lead to."""
+    from .report import place, reasons
+
+    colors = {"same": "green", "changed": "red", "failed": "red"}
+
+    def say(text: str) -> None:
+        out.print(text, markup=False, emoji=False)
+
+    for drift in drifts:
+        verdict = drift.verdict
+        what = [f"{len(drift.changed)} of {_count(drift.cells, 'cell')}"] if drift.changed else []
+        what += [_count(drift.moved, "sentence")] if drift.moved else []
+        told = drift.skipped or ", ".join(what)
+        name = escape(f"{drift.page.docname}: {told}" if told else drift.page.docname)
+        out.print(f"[{colors.get(verdict, 'yellow')}]{verdict}[/] {name}")
+        if drift.failure:
+            say(plain(drift.failure))
+        for cell in drift.changed:
+            claim = cell.failed_claim
+            for why in [f"claim fails: {claim}"] if claim else reasons(cell, "changed"):
+                say(f"  {place(drift, cell)}: {' '.join(plain(why).split())}")
+        for sentence in drift.moved:
+            say(f"  {sentence.path}:{sentence.line}: reads {plain(sentence.new)!r}, read {plain(sentence.old)!r}")
+        for deprecation in drift.news:
+            say(f"  {drift.page.path.as_posix()}: will change in a later version: {plain(deprecation)}")
+
+
+def _print_report(
+    out: Console, folder: Path | None, heading: Heading, drifts: Sequence[PageDrift], seconds: str = ""
+) -> None:
+    from .report import summary, write
+
+    out.print(f"{_count(drifts, 'page')}{seconds}: {summary(drifts)}")
+    if folder:
+        out.print(f"the report: {escape(str(write(folder, heading, drifts).resolve()))}")
 
 
 def _docnames(pages: Sequence[str], course: Course) -> set[str] | None:

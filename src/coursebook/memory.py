@@ -27,7 +27,9 @@ def recall(root: Path) -> Mapping[str, tuple[Cell, ...]]:
         if kept["readers"] != _readers():
             return {}
         return {
-            digest: tuple(Cell(source, line, number, tuple(tags)) for source, line, number, tags in cells)
+            digest: tuple(
+                Cell(source, line, number, tuple(tags), tolerance) for source, line, number, tags, tolerance in cells
+            )
             for digest, cells in kept["cells"].items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

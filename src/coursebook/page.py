@@ -15,9 +15,12 @@ from typing import Any
 import nbformat
 import yaml
 
-from .errors import CourseError
+from .errors import CellError, CourseError
+from .tolerance import Tolerance
 
 SUFFIXES = (".md", ".ipynb")
+# The tag of cells that assert what the text says about the outputs.
+CLAIM = "claim"
 _CODE_FENCE = re.compile(r"^(?:`{3,}|~{3,}|:{3,})\{code-cell\}")
 
 
@@ -45,6 +48,14 @@ def _is_date(value: Any) -> bool:
 
 def _is_due(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(k, str) and k and _is_date(_as_date(v)) for k, v in value.items())
+
+
+def _is_tolerance(value: Any) -> bool:
+    try:
+        Tolerance.read(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _option(
@@ -77,6 +88,13 @@ class Options:
     )
     max_output: float = _option(
         10, _positive, "a number of megabytes above 0", "megabytes that one cell may print and draw"
+    )
+    tolerance: Tolerance = _option(
+        Tolerance(),
+        _is_tolerance,
+        "numbers, metrics, absolute and figures (each a number from 0) and volatile (true or false)",
+        "how far fresh outputs may be from the published ones before `verify` calls it drift",
+        Tolerance.read,
     )
     release: datetime.date | None = _option(
         None,
@@ -149,13 +167,14 @@ class Options:
 class Cell:
     """A code cell. `line` is where its code begins in the page, from 1 (0 in notebooks: they have no lines).
 
-    `number` counts the page's code cells from 1.
+    `number` counts the page's code cells from 1. `tolerance` is what the cell says of its own, `{}` for nothing.
     """
 
     source: str
     line: int
     number: int
     tags: tuple[str, ...]
+    tolerance: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -197,7 +216,7 @@ class Page:
         if cells is None:
             page = cls(path, docname, text, front_matter, options, ())
             cells = tuple(
-                Cell(cell.source, line, number, tuple(cell.metadata.get("tags", ())))
+                _cell(path, cell, line, number)
                 for number, (cell, line) in enumerate(page._code_cells(page.notebook()), 1)
             )
         return cls(path, docname, text, front_matter, options, cells)
@@ -212,9 +231,7 @@ class Page:
         given = notebook.metadata.get("coursebook")
         options = Options.read(given, lambda key: (path, 1))
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-        cells = tuple(
-            Cell(cell.source, 0, number, tuple(cell.metadata.get("tags", ()))) for number, cell in enumerate(code, 1)
-        )
+        cells = tuple(_cell(path, cell, 0, number) for number, cell in enumerate(code, 1))
         return cls(path, docname, text, dict(notebook.metadata), options, cells)
 
     def notebook(self) -> nbformat.NotebookNode:
@@ -245,6 +262,20 @@ class Page:
             for cell, fence in zip(notebook.cells, fences, strict=True)
             if cell.cell_type == "code"
         ]
+
+
+def _cell(path: Path, cell: nbformat.NotebookNode, line: int, number: int) -> Cell:
+    """A code cell of a notebook. Raises CourseError for options that it can't have."""
+    given = cell.metadata.get("coursebook") or {}
+    place = CellError(path, Cell(cell.source, line, number, ()), "")
+    if not isinstance(given, Mapping) or given.keys() - {"tolerance"}:
+        raise CourseError(place.place, None, f"a cell's `coursebook` takes {{tolerance: ...}}, not {given!r}")
+    tolerance = given.get("tolerance", {})
+    try:
+        Tolerance.read(tolerance)
+    except ValueError as error:
+        raise CourseError(place.place, None, f"`tolerance`: {error}") from None
+    return Cell(cell.source, line, number, tuple(cell.metadata.get("tags", ())), dict(tolerance))
 
 
 def text_digest(text: str) -> str:

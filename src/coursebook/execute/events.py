@@ -24,11 +24,12 @@ class CellStarted:
 
 @dataclass(frozen=True)
 class PageDone:
-    """A page whose cells all ran; `notebook` holds their outputs."""
+    """A page whose cells all ran; `notebook` holds their outputs, `deprecations` what was listened for."""
 
     page: Page
     notebook: nbformat.NotebookNode
     provenance: Provenance
+    deprecations: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:

@@ -49,18 +49,20 @@ def execute(
     slots: Slots = Slots(1),
     cold: bool = False,
     memory: Mapping[str, int] | None = None,
+    keeps_going: bool = False,
 ) -> list[CourseError]:
     """Execute `pages` in the order given; a failure ends its page, not the others.
 
     `tell` is called with each event as it happens, `PageDone` with the outputs. `cold` starts every kernel anew; else
     kernels are forked, where that is possible, from a process that has imported what the pages import. `memory` holds
     the bytes that pages (by docname) took at their peak: a page waits until as much is free, unless nothing else runs.
-    Pages that ask for a GPU are executed on those of `slots`, or on the CPU where it has none. Returns what failed.
+    Pages that ask for a GPU are executed on those of `slots`, or on the CPU where it has none. With `keeps_going` a
+    cell that raises leaves its error among its outputs, and the page goes on. Returns what failed.
     """
     environment = _kernel_environment(course.root, len(slots))
     server = ForkServer(_modules_ahead(course, pages), environment) if not cold and can_fork() else None
     try:
-        setting = Setting(course, tell, environment, server, commit_of(course.root))
+        setting = Setting(course, tell, environment, server, commit_of(course.root), keeps_going)
         return asyncio.run(_Run(setting, pages, slots, memory or {}).execute())
     except ExceptionGroup as group:
         # Something that is no page's fault, like a full disk, ends them all; the first of it says what.

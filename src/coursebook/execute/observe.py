@@ -9,13 +9,14 @@ import json
 import os
 import sys
 import types
+import warnings
 
 NAME = "_coursebook_observe"
 # Not inputs: what builds and caches, and hidden files.
 _LEFT_OUT = ("_build", "outputs", "node_modules")
 
 
-def _start(root: str, asks_for_gpu: bool) -> None:
+def _start(root: str, asks_for_gpu: bool, hears_deprecations: bool) -> None:
     root = os.path.realpath(root)
     # What a fork server has imported, itself among it, is not the page's.
     before = set(sys.modules)
@@ -67,7 +68,7 @@ def _start(root: str, asks_for_gpu: bool) -> None:
     def report() -> str:
         """What was seen, as JSON: `read` (paths below the root), `peak_memory` (bytes), and of GPUs, as torch tells:
         `cuda` (the name of the one that was used), `cuda_memory` (its peak in bytes), `offered` (of one that could have
-        been), `blind` (torch is there and finds none)."""
+        been), `blind` (torch is there and finds none); `deprecations` (what libraries said will change)."""
         for name in sys.modules.keys() - before:
             module = sys.modules.get(name)
             source = getattr(module, "__file__", None)
@@ -90,7 +91,7 @@ def _start(root: str, asks_for_gpu: bool) -> None:
         except ImportError:  # Windows
             peak = 0
         seen = [name for name in read if name not in written and os.path.exists(os.path.join(root, name))]
-        return json.dumps({"read": sorted(seen), "peak_memory": peak, **gpu})
+        return json.dumps({"read": sorted(seen), "peak_memory": peak, "deprecations": list(deprecations), **gpu})
 
     def line() -> str:
         """The line of the cell, from 1, at which the last traceback begins; 0 where none does. IPython's text names the
@@ -100,6 +101,23 @@ def _start(root: str, asks_for_gpu: bool) -> None:
         while entry is not None and entry.tb_frame.f_globals is not cells:
             entry = entry.tb_next
         return str(entry.tb_lineno if entry else 0)
+
+    deprecations: dict[str, None] = {}
+    shown = warnings.showwarning
+
+    def show(message, category, filename, lineno, file=None, line=None):  # type: ignore[no-untyped-def]
+        is_cell = os.path.basename(os.path.dirname(filename)).startswith("ipykernel_")
+        if issubclass(category, (DeprecationWarning, PendingDeprecationWarning, FutureWarning)):
+            where = "" if is_cell else f"{os.path.basename(os.path.dirname(filename))}/{os.path.basename(filename)}: "
+            deprecations.setdefault(f"{where}{category.__name__}: {message}")
+        # As it is without us: of deprecations readers see those that a cell's own code meets.
+        if is_cell or not issubclass(category, (DeprecationWarning, PendingDeprecationWarning)):
+            shown(message, category, filename, lineno, file, line)
+
+    if hears_deprecations:
+        # Python drops most of them unseen. A page that filters warnings itself still does.
+        warnings.filterwarnings("default", category=DeprecationWarning)
+        warnings.showwarning = show
 
     module = types.ModuleType(NAME)
     module.report, module.line = report, line  # type: ignore[attr-defined]

@@ -48,13 +48,17 @@ GRACE = 5.0
 
 @dataclass(frozen=True)
 class Setting:
-    """What every page of one run shares. `commit` is the one that was checked out."""
+    """What every page of one run shares.
+
+    `commit` is the one that was checked out; `keeps_going`: a cell that raises doesn't end its page.
+    """
 
     course: Course
     tell: Callable[[Event], None]
     environment: Mapping[str, str]
     server: ForkServer | None
     commit: str
+    keeps_going: bool = False
 
 
 class Session:
@@ -78,7 +82,7 @@ class Session:
             km=_kernel_manager(page, self._notebook, sockets),
             timeout_func=lambda cell: self._timeout,
             max_output=page.options.max_output * 1e6,
-            allow_errors=bool(course.execution("allow_errors", False)),
+            allow_errors=self._setting.keeps_going or bool(course.execution("allow_errors", False)),
             coalesce_streams=True,
             record_timing=False,
             startup_timeout=120,
@@ -90,7 +94,7 @@ class Session:
             with warm(client.kernel, self._setting.server):
                 await _start(client, folder, environment)
             if language(page) == "python":
-                await _observe(client, course.root, page.options.device == "gpu")
+                await _observe(client, course.root, page.options.device == "gpu", self._setting.keeps_going)
         except (RuntimeError, TimeoutError) as error:  # as jupyter_client says that a kernel is dead or silent
             _raise_if_cancelled()
             name = self._notebook.metadata.get("kernelspec", {}).get("name", "python3")
@@ -128,7 +132,7 @@ class Session:
                 "or a driver that doesn't fit); its outputs are not stored",
             )
         self._seconds += time.perf_counter() - started
-        return PageDone(page, self._notebook, self._provenance(seen, when))
+        return PageDone(page, self._notebook, self._provenance(seen, when), tuple(seen.get("deprecations", ())))
 
     async def stop(self) -> None:
         """End the kernel, at once."""
@@ -246,10 +250,10 @@ async def _start(client: _Client, folder: Path, environment: Mapping[str, str]) 
     client.nb.metadata["language_info"] = info["content"]["language_info"]
 
 
-async def _observe(client: _Client, root: Path, asks_for_gpu: bool) -> None:
+async def _observe(client: _Client, root: Path, asks_for_gpu: bool, hears_deprecations: bool) -> None:
     """Start the observer in the kernel, silently and outside the page's namespace."""
     source = Path(observe.__file__).read_text(encoding="utf-8")
-    source += f"\n_start({str(root)!r}, {asks_for_gpu})\n"
+    source += f"\n_start({str(root)!r}, {asks_for_gpu}, {hears_deprecations})\n"
     code = f"exec(compile({source!r}, 'coursebook', 'exec'), {{'__name__': 'coursebook'}})"
     kernel: Any = client.kc
     await kernel.execute(code, silent=True, store_history=False, reply=True, timeout=60)

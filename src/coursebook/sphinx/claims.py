@@ -6,7 +6,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
-TAG = "claim"
+from ..page import CLAIM
 
 
 class RemoveClaims(SphinxTransform):
@@ -16,7 +16,7 @@ class RemoveClaims(SphinxTransform):
 
     def apply(self, **kwargs: object) -> None:
         for node in list(self.document.findall(nodes.container)):
-            if node.get("nb_element") == "cell_code" and f"tag_{TAG}" in node["classes"]:
+            if node.get("nb_element") == "cell_code" and f"tag_{CLAIM}" in node["classes"]:
                 node.parent.remove(node)
 
 

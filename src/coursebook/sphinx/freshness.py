@@ -18,8 +18,8 @@ from sphinx.environment import BuildEnvironment
 
 from ..badge import Color, badge
 from ..checks import Checks, PageCheck, Watched, watched
+from ..page import CLAIM
 from ..plan import Decision
-from .claims import TAG
 from .current import current
 from .feed import put
 from .notice import worth_naming
@@ -147,7 +147,7 @@ def _row(app: Sphinx, decision: Decision, found: _Found) -> Markup:
         ]
     else:
         cells += [("", "–")] * 4
-    claims = sum(TAG in cell.tags for cell in decision.page.cells)
+    claims = sum(CLAIM in cell.tags for cell in decision.page.cells)
     cells.append((claims, str(claims or "–")))
     cells.append(_drift(found.pages.get(docname)))
     return Markup("<tr>{}</tr>\n").format(

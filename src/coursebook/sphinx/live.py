@@ -24,9 +24,8 @@ from sphinx_thebe import ThebeButtonNode
 from ..fingerprint import language
 from ..javascript import MADE, Unavailable, bundle, digest, make_bundle
 from ..live import Live
-from ..page import Page
+from ..page import CLAIM, Page
 from .assets import STATIC
-from .claims import TAG
 from .current import current
 
 logger = logging.getLogger(__name__)
@@ -137,7 +136,7 @@ def _cells(page: Page, doctree: nodes.document) -> Iterator[dict[str, Any]]:
         tags = set(cell.metadata.get("tags", ()))
         node = shown.get(index)
         is_removed = bool(tags & _REMOVED) or _removes_both(tags)
-        if TAG in tags or (node is None and (not is_removed or (withholds and is_in_solution))):
+        if CLAIM in tags or (node is None and (not is_removed or (withholds and is_in_solution))):
             continue
         told: dict[str, Any] = {}
         if node is None or not any(_is(child, "cell_code_source") for child in node.findall(nodes.container)):

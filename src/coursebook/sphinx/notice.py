@@ -8,9 +8,9 @@ from typing import Any
 from markupsafe import Markup
 from sphinx.application import Sphinx
 
+from ..page import CLAIM
 from ..plan import Decision
 from ..store import Provenance
-from .claims import TAG
 from .current import current
 
 
@@ -30,7 +30,7 @@ def shown(decision: Decision) -> Shown:
 
 def _line(decision: Decision, provenance: Provenance) -> Markup:
     cells = decision.page.cells
-    claims = sum(TAG in cell.tags for cell in cells)
+    claims = sum(CLAIM in cell.tags for cell in cells)
     packages = ", ".join(f"{name} {version}" for name, version in worth_naming(provenance))
     parts = [
         Markup('Executed on <time datetime="{}">{}</time>').format(provenance.executed, provenance.executed[:10]),
