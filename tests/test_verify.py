@@ -286,7 +286,7 @@ def test_deprecations_that_readers_do_not_see_are_told_of_once(tiny: Tiny) -> No
     done = verify(tiny)
     assert done.code == 0, "nothing that a reader sees has changed"
     assert re.search(
-        r"days/one\.md: will change in a later version: .*library\.py: DeprecationWarning: old\(\) will go", done.out
+        r"will change in a later version: .*library\.py: DeprecationWarning: old\(\) will go \(days/one\)", done.out
     )
     assert "will change" not in verify(tiny).out, "it is known by now"
 
@@ -464,7 +464,8 @@ def test_sentences_are_found_where_they_are() -> None:
     text = (
         "# Title {glue:text}`a`\n\nOne {glue:text}`b`. Two.\nThree {glue:text}`c` and\nmore.\n\n"
         "| x | {glue:text}`d:.1f` |\n| y | z |\n\n- item {glue:text}`e`\n- other\n\n"
-        "```{code-cell} python\n# {glue:text}`f`\n```\n\n:::{note}\nIn it {glue:text}`g`.\n:::\n"
+        "```{code-cell} python\n# {glue:text}`f`\n```\n\n:::{note}\nIn it {glue:text}`g`.\n:::\n\n"
+        "````markdown\n```{code-cell}\n1\n```\nAs {glue:text}`h` here.\n````\n\nAnd {glue:text}`i`.\n"
     )
     assert list(_passages(text)) == [
         (1, "# Title {glue:text}`a`"),
@@ -473,6 +474,7 @@ def test_sentences_are_found_where_they_are() -> None:
         (7, "| x | {glue:text}`d:.1f` |"),
         (10, "- item {glue:text}`e`"),
         (18, "In it {glue:text}`g`."),
+        (28, "And {glue:text}`i`."),
     ]
 
 
@@ -484,3 +486,12 @@ def test_a_page_remembers_the_tolerance_of_its_cells(tiny: Tiny) -> None:
     remember(tiny.root, [read])
     assert read.cells[0].tolerance == {"numbers": 0.2}
     assert Page.read(tiny.root, Path("days/one.md"), recall(tiny.root)).cells == read.cells
+
+
+def test_a_page_may_show_how_a_code_cell_is_written(tiny: Tiny) -> None:
+    shown = "````markdown\n```{code-cell} python\nprint(1)\n```\n````\n"
+    tiny.write({"days/one.md": f"# Day one\n\n{shown}"})
+    assert Page.read(tiny.root, Path("days/one.md")).cells == ()
+    assert tiny.build().code == 0
+    tiny.write({"days/one.md": f"# Day one\n\n{shown}\n```{{code-cell}} python\nprint(2)\n```\n"})
+    assert "error days/one.md:9: a code cell, but the front matter" in tiny.build().err

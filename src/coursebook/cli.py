@@ -602,7 +602,7 @@ def _diff(arguments: argparse.Namespace, out: Console) -> int:
 
 def _print_drifts(out: Console, drifts: Sequence[PageDrift]) -> None:
     """What became of each page, and where and why, in lines that editors lead to."""
-    from .report import place, reasons
+    from .report import deprecations, place, reasons
 
     colors = {"same": "green", "changed": "red", "failed": "red"}
 
@@ -612,7 +612,7 @@ def _print_drifts(out: Console, drifts: Sequence[PageDrift]) -> None:
     for drift in drifts:
         verdict = drift.verdict
         what = [f"{len(drift.changed)} of {_count(drift.cells, 'cell')}"] if drift.changed else []
-        what += [_count(drift.moved, "sentence")] if drift.moved else []
+        what += [_count(drift.sentences, "sentence")] if drift.sentences else []
         told = drift.skipped or ", ".join(what)
         name = escape(f"{drift.page.docname}: {told}" if told else drift.page.docname)
         out.print(f"[{colors.get(verdict, 'yellow')}]{verdict}[/] {name}")
@@ -622,10 +622,11 @@ def _print_drifts(out: Console, drifts: Sequence[PageDrift]) -> None:
             claim = cell.failed_claim
             for why in [f"claim fails: {claim}"] if claim else reasons(cell, "changed"):
                 say(f"  {place(drift, cell)}: {' '.join(plain(why).split())}")
-        for sentence in drift.moved:
+        for sentence in drift.sentences:
             say(f"  {sentence.path}:{sentence.line}: reads {plain(sentence.new)!r}, read {plain(sentence.old)!r}")
-        for deprecation in drift.news:
-            say(f"  {drift.page.path.as_posix()}: will change in a later version: {plain(deprecation)}")
+
+    for said, names in deprecations(drifts).items():
+        say(f"will change in a later version: {plain(said)} ({', '.join(names)})")
 
 
 def _print_report(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Literal
 
 from nbformat import NotebookNode, from_dict
@@ -13,7 +13,7 @@ from nbformat.v4 import new_output
 
 from .compare import CellComparison, Difference, Verdict, compare_cell
 from .errors import plain
-from .page import CLAIM, Cell, Page
+from .page import CLAIM, Cell, Page, rows_of
 from .store import Provenance
 from .tolerance import Tolerance
 
@@ -24,7 +24,6 @@ _ORDER: tuple[Verdict, ...] = ("same", "within tolerance", "changed")
 _PASTED = re.compile(r"\{glue:?(?:any|figure)?\}\s*`?([^`\s]+)")
 _ROLE = re.compile(r"\{glue:(?P<kind>text|md)\}`(?P<target>[^`]+)`")
 _BLOCK = re.compile(r"^(?:`{3,}|:{3,})\{glue:md\}\s*(?P<target>\S+)", re.MULTILINE)
-_FENCE = re.compile(r"^\s*(`{3,}|~{3,}|:{3,})\{code-cell\}")
 _SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[*`\"“(\[{]*[A-Z0-9{])")
 
 
@@ -49,7 +48,7 @@ class CellDrift:
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence of the page at `path` with glued values in it, as it read and as it would read now."""
+    """A sentence with glued values, of the page at `path`, that reads otherwise now, be it within tolerance."""
 
     path: str
     line: int
@@ -99,11 +98,6 @@ class PageDrift:
         return [drift for drift in self.cells if drift.failed_claim]
 
     @property
-    def moved(self) -> list[Sentence]:
-        """The sentences that read otherwise, be it within tolerance."""
-        return [sentence for sentence in self.sentences if sentence.old != sentence.new]
-
-    @property
     def news(self) -> list[str]:
         """The deprecations that nobody knew of."""
         return [told for told in self.deprecations if told not in self.known]
@@ -134,7 +128,7 @@ def judge(
         was_seen, is_seen = _seen(cell, then["outputs"], pasted), _seen(cell, fresh["outputs"], pasted)
         comparison = compare_cell(cell.number, was_seen, is_seen, tolerance_of(page, cell))
         cells.append(CellDrift(cell, comparison, was_seen, is_seen))
-    sentences = tuple(_sentences(page, texts, glued(before), glued(after)))
+    sentences = tuple(_sentences(page, texts, before, after))
     shown = "\n".join(_said(outputs) for cell in before for outputs in cell["outputs"])
     unseen = tuple(told for told in deprecations if told.partition("Warning: ")[2] not in shown)
     return PageDrift(page, tuple(cells), sentences, unseen, was=was, now=now)
@@ -142,6 +136,14 @@ def judge(
 
 def tolerance_of(page: Page, cell: Cell) -> Tolerance:
     return Tolerance.read(cell.tolerance, page.options.tolerance)
+
+
+def _loosest(tolerances: Sequence[Tolerance]) -> Tolerance:
+    """Of each kind the widest: a sentence is as sure as the least sure of its values."""
+    if not tolerances:
+        return Tolerance()
+    columns = zip(*(astuple(tolerance) for tolerance in tolerances), strict=True)
+    return Tolerance(*(max(column) for column in columns))
 
 
 def glued(cells: Iterable[NotebookNode]) -> dict[str, NotebookNode]:
@@ -184,36 +186,39 @@ def _said(output: NotebookNode) -> str:
 
 
 def _sentences(
-    page: Page, texts: Iterable[Page], before: Mapping[str, NotebookNode], after: Mapping[str, NotebookNode]
+    page: Page, texts: Iterable[Page], before: Sequence[NotebookNode], after: Sequence[NotebookNode]
 ) -> Iterator[Sentence]:
-    """The sentences in which a value that `page` glues has changed, however little."""
+    """The sentences that read otherwise, as a value that `page` glues has changed."""
+    values = glued(before), glued(after)
+    tolerances = {
+        name: tolerance_of(page, cell)
+        for cell, *runs in zip(page.cells, before, after, strict=True)
+        for name in glued(runs)
+    }
     for other in texts:
+        is_from = _is_from(page, other)
         for line, text in _passages(other.text):
-            old, new = (_reading(text, values, _is_from(page, other)) for values in (before, after))
+            old, new = (_reading(text, known, is_from) for known in values)
             if old == new:
                 continue
+            names = [_name(match["target"]) for match in _ROLE.finditer(text)]
+            tolerance = _loosest([tolerances[name] for name in names if name in tolerances])
             then, fresh = (new_output("stream", name="stdout", text=said) for said in (old, new))  # type: ignore[no-untyped-call]
-            differences = compare_cell(0, [then], [fresh], page.options.tolerance).differences
-            yield Sentence(other.path.as_posix(), line, old, new, differences)
+            if differences := compare_cell(0, [then], [fresh], tolerance).differences:
+                yield Sentence(other.path.as_posix(), line, old, new, differences)
 
 
 def _passages(text: str) -> Iterator[tuple[int, str]]:
     """Sentences, rows of tables and blocks in which something is glued, each with its line from 1."""
-    fence, start, rows = "", 0, list[str]()
-    for number, row in enumerate([*text.splitlines(), ""], 1):
-        if fence:
-            fence = "" if row.strip() == fence else fence
-            continue
+    start, rows = 0, list[str]()
+    for number, row, kind in [*rows_of(text), (0, "", "text")]:
         bare = row.strip()
-        is_frame = bare.startswith((":::", "```"))  # of a directive
-        if not bare or is_frame or bare.startswith(("|", "- ", "* ", "#")):
+        if kind != "text" or not bare or bare.startswith(("|", "- ", "* ", "#")):
             yield from _split(start, rows)
             start, rows = number, []
-        if opening := _FENCE.match(row):
-            fence = opening[1]
-        elif block := _BLOCK.match(row):
+        if kind == "frame" and (block := _BLOCK.match(row)):
             yield number, f"{{glue:md}}`{block['target']}`"
-        elif bare and not is_frame:
+        elif kind == "text" and bare:
             start, rows = (start if rows else number), [*rows, row]
 
 

@@ -6,11 +6,11 @@ import datetime
 import difflib
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import nbformat
 import yaml
@@ -22,6 +22,7 @@ SUFFIXES = (".md", ".ipynb")
 # The tag of cells that assert what the text says about the outputs.
 CLAIM = "claim"
 _CODE_FENCE = re.compile(r"^(?:`{3,}|~{3,}|:{3,})\{code-cell\}")
+_FENCE = re.compile(r"^\s*(?P<marker>`{3,}|~{3,}|:{3,})(?P<info>.*)$")
 
 
 def _positive(value: Any) -> bool:
@@ -202,7 +203,7 @@ class Page:
             raise CourseError(path, None, "the page is empty; it needs at least a title, `# Title`")
         front_matter = _front_matter(path, text)
         options = Options.read(front_matter.get("coursebook"), lambda key: (path, line_in_front_matter(text, key)))
-        fence = next((n for n, row in enumerate(text.splitlines(), 1) if _CODE_FENCE.match(row)), None)
+        fence = next((n for n, row, kind in rows_of(text) if kind == "opening" and _CODE_FENCE.match(row)), None)
         if fence is None:
             return cls(path, docname, text, front_matter, options, ())
         if not _is_executed(front_matter):
@@ -276,6 +277,31 @@ def _cell(path: Path, cell: nbformat.NotebookNode, line: int, number: int) -> Ce
     except ValueError as error:
         raise CourseError(place.place, None, f"`tolerance`: {error}") from None
     return Cell(cell.source, line, number, tuple(cell.metadata.get("tags", ())), dict(tolerance))
+
+
+def rows_of(text: str) -> Iterator[tuple[int, str, Literal["text", "frame", "opening", "code"]]]:
+    """Each row of Markdown with its number from 1, and what it is.
+
+    A `frame` opens or closes a directive whose content is read as Markdown, `opening` opens code, and all up to the end
+    of that is `code`, be it what would be a fence elsewhere.
+    """
+    opened: list[tuple[str, bool]] = []  # each fence that is open, and whether it holds code
+    for number, row in enumerate(text.splitlines(), 1):
+        match = _FENCE.match(row)
+        marker, info = (match["marker"], match["info"].strip()) if match else ("", "")
+        closes = bool(opened) and not info and marker.startswith(opened[-1][0])
+        if opened and opened[-1][1]:
+            yield number, row, "code"
+        elif not match:
+            yield number, row, "text"
+        elif closes:
+            yield number, row, "frame"
+        else:
+            holds_code = (marker[0] != ":" and not info.startswith("{")) or info.startswith("{code")
+            opened.append((marker, holds_code))
+            yield number, row, "opening" if holds_code else "frame"
+        if closes:
+            opened.pop()
 
 
 def text_digest(text: str) -> str:

@@ -58,6 +58,15 @@ def summary(drifts: Iterable[PageDrift]) -> str:
     return ", ".join(f"{counts[verdict]} {verdict}" for verdict in told) or "no page"
 
 
+def deprecations(drifts: Iterable[PageDrift]) -> dict[str, list[str]]:
+    """What libraries said will change, that nobody knew of and readers don't see, each with the pages that met it."""
+    found: dict[str, list[str]] = {}
+    for drift in drifts:
+        for told in drift.news:
+            found.setdefault(told, []).append(drift.page.docname)
+    return found
+
+
 def place(drift: PageDrift, cell: CellDrift) -> str:
     """Where a cell is: its page and line, or its number in a notebook."""
     path = drift.page.path.as_posix()
@@ -77,15 +86,18 @@ def markdown(heading: Heading, drifts: Sequence[PageDrift]) -> str:
     """The report for a pull request or a job's summary."""
     rows = [f"## {heading.title}", "", f"{summary(drifts)[:1].upper()}{summary(drifts)[1:]}.", ""]
     rows += [f"- {name}: {fact}" for name, fact in heading.facts.items()]
-    told = [drift for drift in drifts if drift.verdict != "same" or drift.news]
+    told = [drift for drift in drifts if drift.verdict != "same"]
     if told:
         rows += ["", "| page | verdict | cells | claims that fail | sentences |", "| --- | --- | ---: | ---: | ---: |"]
     for drift in told:
         cells, claims = len(drift.changed) or "", len(drift.failed_claims) or ""
-        moved = len(drift.moved) or ""
+        moved = len(drift.sentences) or ""
         rows.append(f"| `{drift.page.docname}` | {_verdict_word(drift)} | {cells} | {claims} | {moved} |")
     for drift in told:
         rows += _page_in_markdown(drift)
+    if news := deprecations(drifts):
+        rows += ["", "### Will change in a later version", ""]
+        rows += [f"- {_quoted(said)} ({', '.join(f'`{name}`' for name in names)})" for said, names in news.items()]
     return "\n".join(rows) + "\n"
 
 
@@ -101,7 +113,7 @@ def _page_in_markdown(drift: PageDrift) -> Iterator[str]:
         yield from ("```text", plain(drift.failure).replace("```", "'''")[:4000], "```")
     for cell in drift.failed_claims:
         yield f"- **claim fails**, line {cell.cell.line}: {_quoted(cell.failed_claim)}"
-    for sentence in drift.moved:
+    for sentence in drift.sentences:
         yield f"- sentence, {sentence.path}:{sentence.line}: {_quoted(_marked(sentence, '~~{}~~ **{}**'))}"
     for cell in drift.changed:
         told = [] if cell.failed_claim else reasons(cell, "changed")
@@ -112,8 +124,6 @@ def _page_in_markdown(drift: PageDrift) -> Iterator[str]:
     within = [cell for cell in drift.cells if cell.comparison.verdict == "within tolerance"]
     if within:
         yield f"- within tolerance: {len(within)} cell{'' if len(within) == 1 else 's'}"
-    for told_of in drift.news:
-        yield f"- will change in a later version: {_quoted(told_of)}"
     if drift.packages:
         yield "- packages: " + ", ".join(f"{name} {was} → {now}" for name, was, now in drift.packages)
 
@@ -145,7 +155,7 @@ def html(heading: Heading, drifts: Sequence[PageDrift]) -> str:
         "<style>{css}</style></head>\n<body><main>\n<h1>{title}</h1>\n<p>{summary}.</p>\n<dl>{facts}</dl>\n"
         '<div class="wide" tabindex="0" role="region" aria-label="Pages"><table class="pages">\n'
         "<thead><tr>{columns}</tr></thead>\n<tbody>{rows}</tbody></table></div>\n"
-        "{pages}</main>\n<script>{script}</script></body></html>\n"
+        "{pages}\n{news}</main>\n<script>{script}</script></body></html>\n"
     ).format(
         title=heading.title,
         css=Markup((static / "report.css").read_text(encoding="utf-8")),
@@ -154,18 +164,30 @@ def html(heading: Heading, drifts: Sequence[PageDrift]) -> str:
         columns=Markup("").join(Markup('<th scope="col">{}</th>').format(name) for name in _COLUMNS),
         rows=rows,
         pages=Markup("\n").join(_section(heading, drift) for drift in drifts if _is_told(drift)),
+        news=_news(drifts),
         script=Markup((static / "report.js").read_text(encoding="utf-8")),
     )
 
 
+def _news(drifts: Sequence[PageDrift]) -> Markup:
+    items = [
+        Markup("<li><code>{}</code> ({})</li>").format(said, ", ".join(names))
+        for said, names in deprecations(drifts).items()
+    ]
+    told = Markup("<section><h2>Will change in a later version</h2><ul>{}</ul></section>").format(
+        Markup("").join(items)
+    )
+    return told if items else Markup()
+
+
 def _is_told(drift: PageDrift) -> bool:
-    return drift.verdict not in ("same", "skipped") or bool(drift.news)
+    return drift.verdict not in ("same", "skipped")
 
 
 def _row(drift: PageDrift) -> Markup:
     name = Markup('<a href="#{0}">{0}</a>').format(drift.page.docname) if _is_told(drift) else drift.page.docname
     verdict = Markup('<span class="verdict" data-verdict="{0}">{0}</span> {1}').format(drift.verdict, drift.skipped)
-    numbers = (len(drift.changed), len(drift.failed_claims), len(drift.moved))
+    numbers = (len(drift.changed), len(drift.failed_claims), len(drift.sentences))
     return Markup("<tr><td>{}</td><td>{}</td>{}</tr>\n").format(
         name, verdict, Markup("").join(Markup('<td class="number">{}</td>').format(n or "–") for n in numbers)
     )
@@ -177,17 +199,14 @@ def _section(heading: Heading, drift: PageDrift) -> Markup:
         told = ", ".join(f"{name} {was} → {now}" for name, was, now in drift.packages)
         parts.append(Markup("<p>Packages: {}</p>").format(told))
     if drift.failure:
-        parts.append(Markup("<pre>{}</pre>").format(plain(drift.failure)))
+        parts.append(_pre(plain(drift.failure)))
     if drift.failed_claims:
         items = [Markup("<li>Line {}: {}</li>").format(c.cell.line, c.failed_claim) for c in drift.failed_claims]
         parts.append(Markup("<h3>Claims that fail</h3><ul>{}</ul>").format(Markup("").join(items)))
-    if drift.moved:
+    if drift.sentences:
         parts.append(Markup("<h3>Sentences that read otherwise</h3><ul>{}</ul>").format(
-            Markup("").join(Markup("<li>{}:{}: {}</li>").format(s.path, s.line, _sentence(s)) for s in drift.moved)
+            Markup("").join(Markup("<li>{}:{}: {}</li>").format(s.path, s.line, _sentence(s)) for s in drift.sentences)
         ))  # fmt: skip
-    if drift.news:
-        items = [Markup("<li><code>{}</code></li>").format(told) for told in drift.news]
-        parts.append(Markup("<h3>Will change in a later version</h3><ul>{}</ul>").format(Markup("").join(items)))
     changed = [cell for cell in drift.cells if cell.comparison.verdict == "changed" and not cell.failed_claim]
     within = [cell for cell in drift.cells if cell.comparison.verdict == "within tolerance"]
     parts += [_article(heading, drift, cell) for cell in changed]
@@ -213,9 +232,9 @@ def _article(heading: Heading, drift: PageDrift, cell: CellDrift) -> Markup:
     why = Markup("").join(Markup("<li>{}</li>").format(told) for told in reasons(cell, verdict))
     return Markup(
         '<article><h3>{place} <span class="verdict" data-verdict="{verdict}">{verdict}</span></h3>\n'
-        '<ul class="why">{why}</ul>\n{before}<pre class="code"><code>{source}</code></pre>\n{outputs}{after}</article>'
+        '<ul class="why">{why}</ul>\n{before}{source}\n{outputs}{after}</article>'
     ).format(
-        place=place(drift, cell), verdict=verdict, why=why, source=cell.cell.source,
+        place=place(drift, cell), verdict=verdict, why=why, source=_pre(cell.cell.source),
         before=before, after=after, outputs=_outputs(heading, cell),
     )  # fmt: skip
 
@@ -265,12 +284,16 @@ def _outputs(heading: Heading, cell: CellDrift) -> Markup:
         for a, b in _aligned(*sides):
             old += Markup("<del>{}</del>").format(a) if a != b else Markup("{}").format(a)
             new += Markup("<ins>{}</ins>").format(b) if a != b else Markup("{}").format(b)
-        parts.append(_beside(heading, Markup("<pre>{}</pre>").format(old), Markup("<pre>{}</pre>").format(new)))
+        parts.append(_beside(heading, _pre(old), _pre(new)))
     for before, after in _paired(list(_pages(cell.old)), list(_pages(cell.new))):
         parts.append(_beside(heading, _frame(before), _frame(after)))
     for old_picture, new_picture in _paired(_pictures(cell.old), _pictures(cell.new)):
         parts.append(_figures(heading, old_picture, new_picture))
     return Markup("\n").join(parts)
+
+
+def _pre(text: str) -> Markup:
+    return Markup('<pre tabindex="0">{}</pre>').format(text)  # what scrolls must be reached by the keyboard
 
 
 def _beside(heading: Heading, old: Markup, new: Markup) -> Markup:
