@@ -7,7 +7,9 @@ import json
 import os
 import pickle
 import re
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -20,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from conftest import HEAD, Built, Tiny, until
+from conftest import HEAD, ROOT, Built, Tiny, until
 from coursebook.cli import main
 from coursebook.course import Course
 from coursebook.errors import CellFailed, CellTimedOut, CourseError, KernelDied, TooMuchOutput
@@ -212,7 +214,7 @@ class TestPages(Real):
         tiny.write({"data/set.csv": "4,5,6", "days/helper.py": "def double(x):\n    return 3 * x\n"})
         assert execute(tiny, shared).code == 0
         assert text(tiny, "one").startswith("63 4,5,6\n"), "what changed travels anew"
-        left = [path for folder in (shared.folder, shared.bytecode) for path in folder.rglob("helper*")]
+        left = [path for folder in (shared.folder, shared.bytecode) for path in folder.rglob("helper.*")]
         assert not left, "what was opened for a command goes with it"
         assert not kernels(shared, tiny)
 
@@ -309,6 +311,29 @@ class TestPages(Real):
         assert "single" not in refused.err
         assert "executing" not in refused.out
         assert not (tiny.root / "outputs").exists()
+
+    def test_the_guide_s_own_commands(self, tiny: Tiny) -> None:
+        guide = (ROOT / "guide/cluster.md").read_text()
+        blocks = re.findall(r"^```sh\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
+        (block,) = (block for block in blocks if "dask scheduler" in block)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            block = block.replace("8786", str(free.getsockname()[1]))
+        *servers, command = (shlex.split(row) for row in block.splitlines())
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tiny.root.parent}
+        running: list[subprocess.Popen[bytes]] = []
+        try:
+            for row in servers:
+                assert row[0] == ".venv/bin/dask"
+                running.append(subprocess.Popen([sys.executable, "-m", "dask", *row[1:]], **quiet))  # type: ignore[call-overload]
+            assert command[0] == "coursebook"
+            tiny.cells("print('on a worker')")
+            assert main([*command[1:], "--root", str(tiny.root)]) == 0, tiny.capture()
+            assert text(tiny, "one") == "on a worker\n"
+        finally:
+            for process in reversed(running):
+                process.terminate()
+                process.wait(20)
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
     def test_pages_end_with_their_command(
