@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from .course import Course
 from .errors import CourseError, CourseErrors
@@ -24,7 +24,14 @@ from .render import Problem, render
 from .snapshot import SITE, Snapshot
 from .store import Store
 
+if TYPE_CHECKING:
+    from .execute.cluster import Cluster
+
 RETRY = 600.0  # s; npm isn't asked again before that by builds in which nothing has changed
+
+NO_WORKER = (
+    "no worker of the cluster offers a GPU (`dask worker ADDRESS --nthreads 1 --resources GPU=1` starts one that does)"
+)
 
 
 class Reporter(Protocol):
@@ -51,13 +58,15 @@ class Result:
 @dataclass(frozen=True)
 class How:
     """How to execute: every page (`force`), `jobs` at a time (None: the number of cores), each kernel anew (`cold`), on
-    which `device`, and GPU pages without outputs on a CPU (`provisional`)."""
+    which `device`, and GPU pages without outputs on a CPU (`provisional`). `cluster` is the address of the scheduler
+    whose workers execute them; empty for this machine."""
 
     force: bool = False
     jobs: int | None = None
     cold: bool = False
     device: Device = "auto"
     provisional: bool = False
+    cluster: str = ""
 
 
 def build(
@@ -141,11 +150,24 @@ def bring_up_to_date(
     """Execute the pages of `course` that are not current (of `docnames`, if given) and store their outputs.
 
     Each page is stored when it has executed. Returns how many were, and what failed. Raises CourseError at once when a
-    GPU is asked for and there is none.
+    GPU is asked for and there is none, or for a cluster that can't be reached or is not as this machine.
     """
+    if not how.cluster:
+        return _bring_up_to_date(course, reporter, how, docnames, None)
+    from .execute.cluster import Cluster
+
+    with Cluster(how.cluster, reporter.notice) as cluster:
+        return _bring_up_to_date(course, reporter, how, docnames, cluster)
+
+
+def _bring_up_to_date(
+    course: Course, reporter: Reporter, how: How, docnames: Collection[str] | None, cluster: Cluster | None
+) -> tuple[int, list[CourseError]]:
     remember(course.root, course.pages)
     store, failures = Store(course.root), Failures(course.root)
     environment = Environment(device=how.device)
+    if cluster:
+        environment = Environment(find_gpus=cluster.gpus, device=how.device, without=NO_WORKER)
     if how.device == "gpu":
         _ = environment.gpus
     wish = Wish(force=how.force or course.mode == "force", provisional=how.provisional)
@@ -177,16 +199,32 @@ def bring_up_to_date(
                 failures.note(page.docname, Failure(code_digest(page), str(error).partition("\n")[0], now))
         reporter.tell(event)
 
-    if wanted:
+    if not wanted:
+        return done, errors
+    pages = [decision.page for decision in wanted]
+    gpus = environment.gpus if any(page.options.device == "gpu" for page in pages) else ()
+    told = [(d.page.docname, len(d.page.cells), d.seconds) for d in wanted]
+    made = {d.page.docname: d.stored.provenance for d in wanted if d.stored}
+    if cluster:
+        slots = cluster.prepare(
+            course,
+            pages,
+            packages={name for provenance in made.values() for name in provenance.packages},
+            inputs={name for provenance in made.values() for name in provenance.inputs},
+            on_gpu=bool(gpus),
+            jobs=how.jobs,
+            cold=how.cold,
+        )
+        reporter.to_execute(told, slots)
+        errors += cluster.execute(tell)
+    else:
         # Imported here: what is current needs no kernel, and the machinery for one takes a while to import.
         from .execute.local import Slots, execute
 
-        pages = [decision.page for decision in wanted]
-        gpus = environment.gpus if any(page.options.device == "gpu" for page in pages) else ()
-        slots = Slots.here(pages, how.jobs, gpus)
-        reporter.to_execute([(d.page.docname, len(d.page.cells), d.seconds) for d in wanted], len(slots))
-        peaks = {d.page.docname: d.stored.provenance.peak_memory for d in wanted if d.stored}
-        errors += execute(course, pages, tell, slots=slots, cold=how.cold, memory=peaks)
+        here = Slots.here(pages, how.jobs, gpus)
+        reporter.to_execute(told, len(here))
+        peaks = {docname: provenance.peak_memory for docname, provenance in made.items()}
+        errors += execute(course, pages, tell, slots=here, cold=how.cold, memory=peaks)
     return done, errors
 
 

@@ -74,7 +74,7 @@ DEVICES = (
 # How a command builds the site that it needs, as far as it has no options of its own for that.
 _AS_USUAL: dict[str, object] = {
     "force": False, "jobs": None, "cold": False, "device": "auto", "provisional": False, "as_of": None,
-    "drafts": False, "verbose": False, "lenient": False,
+    "drafts": False, "verbose": False, "lenient": False, "cluster": "",
 }  # fmt: skip
 
 
@@ -138,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     build.add_argument("--drafts", action="store_true", help="with everything that is not released yet, for its author")
     build.add_argument("-v", "--verbose", action="store_true", help="show Sphinx's own log")
-    build.set_defaults(run=_build)
+    build.set_defaults(run=_build, cluster="")
 
     execute = commands.add_parser(
         "execute",
@@ -148,6 +148,12 @@ def _parser() -> argparse.ArgumentParser:
     execute.add_argument("pages", nargs="*", metavar="PAGE", help="only these (days/day08 or days/day08.md)")
     execute.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the course's folder (default: here)")
     _add_execution_options(execute)
+    execute.add_argument(
+        "--cluster",
+        default="",
+        metavar="ADDRESS",
+        help="execute them on the workers of a Dask cluster, whose scheduler is at ADDRESS, like tcp://10.0.0.1:8786",
+    )
     execute.set_defaults(run=_execute, verbose=False)
 
     verify = commands.add_parser(
@@ -526,6 +532,7 @@ def _how(arguments: argparse.Namespace) -> How:
         cold=arguments.cold,
         device=arguments.device,
         provisional=arguments.provisional,
+        cluster=arguments.cluster,
     )
 
 
@@ -539,7 +546,13 @@ def _execute(arguments: argparse.Namespace, out: Console) -> int:
     with exclusive(arguments.root, out.print), _Reporter(out, verbose=False) as reporter:
         course = Course.load(arguments.root)
         docnames = _docnames(arguments.pages, course)
-        done, errors = bring_up_to_date(course, reporter, _how(arguments), docnames)
+        try:
+            done, errors = bring_up_to_date(course, reporter, _how(arguments), docnames)
+        except ModuleNotFoundError as missing:
+            if missing.name not in ("distributed", "dask"):
+                raise
+            problem = "needs dask.distributed; `pip install 'coursebook[cluster]'` brings it"
+            raise CourseError("coursebook execute --cluster", None, problem) from None
     if errors:
         raise CourseErrors("some pages could not be executed", errors)
     out.print(f"[bold green]executed[/] {_count(range(done), 'page')} in {time.perf_counter() - started:.1f} s")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 from textwrap import indent
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .page import Cell
@@ -24,6 +24,10 @@ class CourseError(Exception):
         super().__init__(path, line, problem)
         self.path, self.line, self.problem = path, line, problem
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The kinds of errors are made from other things than the sentence is, so they can't be made again by a call.
+        return _made_again, (type(self), self.args, self.__dict__)
+
     @property
     def place(self) -> str:
         path = self.path.as_posix() if isinstance(self.path, PurePath) else self.path
@@ -31,6 +35,13 @@ class CourseError(Exception):
 
     def __str__(self) -> str:
         return f"{self.place}: {self.problem}"
+
+
+def _made_again(kind: type[CourseError], args: tuple[Any, ...], state: dict[str, Any]) -> CourseError:
+    """An error that comes from another process, with all that it carries."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class CourseErrors(ExceptionGroup[CourseError]):

@@ -28,12 +28,13 @@ class Environment:
     """Where a build would execute: how to look up a distribution's version, and the GPUs to be had.
 
     Both are asked for when they are needed. `device` is what the command line allows: `auto` (what is here), `cpu` (no
-    GPU, though there may be one) or `gpu` (there must be one).
+    GPU, though there may be one) or `gpu` (there must be one). `without` is what is said where there is none.
     """
 
     installed: Callable[[str], str | None] = installed_version
     find_gpus: Callable[[], tuple[str, ...]] = gpus
     device: Device = "auto"
+    without: str = "no GPU here: `nvidia-smi -L` lists none, or CUDA_VISIBLE_DEVICES allows none"
 
     @cached_property
     def gpus(self) -> tuple[str, ...]:
@@ -45,8 +46,7 @@ class Environment:
             raise CourseError(
                 "--device gpu",
                 None,
-                "no GPU here: `nvidia-smi -L` lists none, or CUDA_VISIBLE_DEVICES allows none; "
-                "nothing was executed (allowed: auto, cpu, and gpu where there is one)",
+                f"{self.without}; nothing was executed (allowed: auto, cpu, and gpu where there is one)",
             )
         return found
 

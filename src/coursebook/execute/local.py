@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,17 +60,58 @@ def execute(
     Pages that ask for a GPU are executed on those of `slots`, or on the CPU where it has none. With `keeps_going` a
     cell that raises leaves its error among its outputs, and the page goes on. Returns what failed.
     """
-    environment = _kernel_environment(course.root, len(slots))
-    server = ForkServer(_modules_ahead(course, pages), environment) if not cold and can_fork() else None
+    modules, commit = modules_ahead(course, pages), commit_of(course.root)
+    with setting(course, modules, tell, slots=len(slots), cold=cold, commit=commit, keeps_going=keeps_going) as made:
+        try:
+            return asyncio.run(_Run(made, pages, slots, memory or {}).execute())
+        except ExceptionGroup as group:
+            # Something that is no page's fault, like a full disk, ends them all; the first of it says what.
+            raise group.exceptions[0] from None
+
+
+@contextlib.contextmanager
+def setting(
+    course: Course,
+    modules: Iterable[str],
+    tell: Callable[[Event], None],
+    *,
+    slots: int,
+    cold: bool,
+    commit: str,
+    bytecode: Path | None = None,
+    keeps_going: bool = False,
+) -> Iterator[Setting]:
+    """What pages share that are executed `slots` at a time in this process, with a fork server that lives as long.
+
+    The server imports `modules`; there is none where kernels start `cold`, or can't be forked. Its process must be
+    started by a thread that outlives it: Linux takes the end of that thread for the end of this process. `bytecode` is
+    the folder below which kernels keep it, if not the course's.
+    """
+    environment = _kernel_environment(bytecode or course.root, slots)
+    server = ForkServer(modules, environment) if not cold and can_fork() else None
     try:
-        setting = Setting(course, tell, environment, server, commit_of(course.root), keeps_going)
-        return asyncio.run(_Run(setting, pages, slots, memory or {}).execute())
-    except ExceptionGroup as group:
-        # Something that is no page's fault, like a full disk, ends them all; the first of it says what.
-        raise group.exceptions[0] from None
+        yield Setting(course, tell, environment, server, commit, keeps_going)
     finally:
         if server:
             server.close()
+
+
+async def carry_out(
+    session: Session, starting: asyncio.Task[None], tell: Callable[[Event], None]
+) -> CourseError | None:
+    """Execute the page of `session`, which is `starting`, to its end, telling of it. Returns what failed."""
+    page = session.page
+    tell(PageStarted(page))
+    started = time.perf_counter()
+    try:
+        await starting
+        tell(await session.run())
+    except CourseError as error:
+        tell(PageFailed(page, error, time.perf_counter() - started))
+        return error
+    finally:
+        await _end(session, starting)
+    return None
 
 
 class _Run:
@@ -138,17 +180,8 @@ class _Run:
         return session, asyncio.create_task(session.start())
 
     async def _execute(self, session: Session, starting: asyncio.Task[None]) -> None:
-        page, tell = session.page, self._setting.tell
-        tell(PageStarted(page))
-        started = time.perf_counter()
-        try:
-            await starting
-            tell(await session.run())
-        except CourseError as error:
+        if error := await carry_out(session, starting, self._setting.tell):
             self._errors.append(error)
-            tell(PageFailed(page, error, time.perf_counter() - started))
-        finally:
-            await _end(session, starting)
 
     async def _memory_for(self, page: Page) -> None:
         while self._running and not self._has_memory_for(page):
@@ -176,7 +209,7 @@ def _free_memory() -> float:
     return int(match[1]) * 1024 if match else float("inf")
 
 
-def _modules_ahead(course: Course, pages: Iterable[Page]) -> list[str]:
+def modules_ahead(course: Course, pages: Iterable[Page]) -> list[str]:
     """What a fork server imports: the installed modules that the pages name, and none of the course's own."""
     names = [name for page in pages for cell in page.cells for name in full_names_in(cell.source)]
     tops = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)

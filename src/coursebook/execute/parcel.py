@@ -1,0 +1,180 @@
+"""The course's files as one parcel, which travels to the workers of a cluster: what pages may read, and nothing else.
+
+Named by the sha256 of its bytes; equal files are equal bytes. It holds plain files and empty folders under plain names:
+whatever else an archive may have in it is refused where it is opened.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import shutil
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sphinx.util.matching import Matcher
+
+from .. import git
+from ..course import ALWAYS_EXCLUDED, Course
+from ..errors import CourseError
+from ..page import Page
+
+LIMIT = 500 * 10**6  # bytes of all files together
+_FORMAT: dict[str, Any] = {"format": tarfile.PAX_FORMAT, "encoding": "utf-8"}
+_GENERATED = ("_build", "outputs")
+
+
+class Damaged(Exception):
+    """What arrived is no parcel, or not the one that was sent."""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A parcel as the file `path`; `digest` is the sha256 of its bytes."""
+
+    path: Path
+    digest: str
+
+    @classmethod
+    def pack(cls, course: Course, pages: Iterable[Page], inputs: Iterable[str], folder: Path) -> Parcel:
+        """Pack the files of `course` that `pages` may need into a file below `folder`.
+
+        `inputs` are paths that earlier executions read, relative to the root, folders with a slash at their end. Raises
+        CourseError when it is more than LIMIT.
+        """
+        names = sorted({*_listed(course, [*pages]), *_named(course, pages, inputs)})
+        sizes = {name: (course.root / name).stat().st_size for name in names if not name.endswith("/")}
+        if (total := sum(sizes.values())) > LIMIT:
+            largest = max(sizes, key=lambda name: sizes[name])
+            raise CourseError(
+                largest,
+                None,
+                f"the largest ({sizes[largest] / 1e6:.0f} MB) of the course's files, {total / 1e6:.0f} MB in all; at "
+                f"most {LIMIT / 1e6:.0f} MB travel to a cluster (what git ignores stays here unless a page reads it)",
+            )
+        path = folder / "parcel"
+        with (
+            path.open("wb") as file,
+            gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as stream,
+            tarfile.TarFile(fileobj=stream, mode="w", **_FORMAT) as archive,
+        ):
+            for name in names:
+                _add(archive, name, course.root / name)
+        return cls(path, _digest(path))
+
+
+def _add(archive: tarfile.TarFile, name: str, path: Path) -> None:
+    header = tarfile.TarInfo(name)  # as it is made: of nobody, at no time
+    if name.endswith("/"):
+        header.type, header.mode = tarfile.DIRTYPE, 0o755
+        archive.addfile(header)
+        return
+    content = path.read_bytes()
+    header.size, header.mode = len(content), 0o755 if os.access(path, os.X_OK) else 0o644
+    archive.addfile(header, io.BytesIO(content))
+
+
+def open_parcel(path: Path, digest: str, folder: Path) -> None:
+    """Put the files of a parcel into `folder`, which isn't there before: all of them, or the folder isn't there after.
+
+    Raises Damaged for what isn't the parcel of that digest, or has anything in it but plain files under plain names.
+    """
+    if _digest(path) != digest:
+        raise Damaged("the course's files arrived damaged")
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    passing = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))  # of mode 0700
+    try:
+        with gzip.open(path) as stream, tarfile.TarFile(fileobj=stream, mode="r", **_FORMAT) as archive:
+            for member in archive:
+                _put(archive, member, passing)
+        passing.rename(folder)
+    except (EOFError, gzip.BadGzipFile, tarfile.TarError, zlib.error) as error:
+        raise Damaged(f"the course's files arrived damaged: {error}") from None
+    finally:
+        shutil.rmtree(passing, ignore_errors=True)
+
+
+def _put(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    parts = member.name.split("/")
+    if any(part in ("", ".", "..") or {*part} & {*"\\:\0"} for part in parts):
+        raise Damaged(f"{member.name!r} is no plain path below the course")
+    path = folder.joinpath(*parts)
+    if member.isdir():
+        path.mkdir(parents=True, exist_ok=True)
+        return
+    if not member.isreg() or path.exists():
+        raise Damaged(f"{member.name!r} is not a plain file, or is there twice")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    source = archive.extractfile(member)
+    assert source  # which it isn't for a folder or a device
+    with path.open("wb") as file:
+        shutil.copyfileobj(source, file)
+    path.chmod(0o755 if member.mode & 0o100 else 0o644)
+
+
+def _listed(course: Course, pages: list[Page]) -> Iterator[str]:
+    """What git would list, tracked or not yet, without what is generated; a walk where there is no git."""
+    paths = [page.path.as_posix() for page in pages]
+    yield from paths
+    try:
+        done = git.run("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=course.root)
+        names = [os.fsdecode(name) for name in done.stdout.split(b"\0") if name] if done.returncode == 0 else []
+    except CourseError:  # no git
+        names = []
+    if not {*names} & {*paths}:  # nor does a checkout that ignores the course know its files
+        names = list(_walk(course.root, course.root, course.config.get("exclude_patterns") or ()))
+    for name in names:
+        path = course.root / name
+        if name.split("/")[0] in _GENERATED:
+            continue
+        if path.is_dir():  # a submodule, or a link to a folder
+            yield from _walk(path, course.root)
+        elif path.is_file():
+            yield name
+
+
+def _walk(folder: Path, root: Path, excluded: Iterable[str] = ()) -> Iterator[str]:
+    is_excluded = Matcher([*ALWAYS_EXCLUDED, *excluded])
+    for here, folders, files in os.walk(folder):
+        place = Path(here).relative_to(root)
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".")
+            and not is_excluded((place / name).as_posix())
+            and name not in ("__pycache__", "node_modules")
+            and not (Path(here) / name / "pyvenv.cfg").exists()
+        ]
+        for name in files:
+            path = (place / name).as_posix()
+            if not name.startswith(".") and not is_excluded(path) and (root / path).is_file():
+                yield path
+
+
+def _named(course: Course, pages: Iterable[Page], inputs: Iterable[str]) -> Iterator[str]:
+    """What pages have read or say that they read, be it ignored by git or not."""
+    root = course.root
+    for name in inputs:
+        if not name.endswith("/"):
+            if (root / name).is_file():
+                yield name
+        elif (root / name).is_dir():
+            # The page listed it, so every name in it counts.
+            for path in (root / name).iterdir():
+                if not path.name.startswith((".", "__pycache__")):
+                    yield path.relative_to(root).as_posix() + ("/" if path.is_dir() else "")
+    for page in pages:
+        for pattern in page.options.inputs:
+            yield from (path.relative_to(root).as_posix() for path in root.glob(pattern) if path.is_file())
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
