@@ -687,7 +687,13 @@ def test_a_figure_that_differs_takes_half_a_second() -> None:
 # Odd input
 
 BOMB = '<svg xmlns="http://www.w3.org/2000/svg" width="1e9" height="1e9"><rect width="9" height="9"/></svg>'
-DEEP = f'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">{"<g>" * 5000}{"</g>" * 5000}</svg>'
+DEEP = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">'
+    + '<g opacity="0.5">' * 5000
+    + '<rect width="3" height="3"/>'
+    + "</g>" * 5000
+    + "</svg>"
+)
 PATTERN = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><pattern id="a" width="1e6" height="1e6" '
     'patternUnits="userSpaceOnUse"/><rect width="9" height="9" fill="url(#a)"/></svg>'

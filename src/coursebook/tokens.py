@@ -91,7 +91,7 @@ _PARTS: tuple[tuple[str, str], ...] = (
     ("host", r"\b(?:hostname|host name)\b\s*[=:]?\s*[\w.'\"-]+|\bnode='[^']*'"),
     ("time", r"\b\d+\s?h(?:ours?)?,? \d+\s?m(?:in)?\b(?: [\d.]+\s?s\b)?|\b\d+\s?m(?:in)? ?[\d.]+\s?s\b"),
     ("time", rf"(?<![\w.]){_ANY}\s?(?:±|\+/-|-|–|to)\s?{_NUMBER}\s?(?:{_SHORT}|{_LONG})(?![\w/])"),
-    ("rate", rf"(?<![\w.]){_ANY}\s?(?:{_EACH}\s?(?:/\s?s(?:ec(?:ond)?)?|per second)|s/{_EACH}|{_WORK})(?!\w)"),
+    ("rate", rf"(?<![\w.]){_ANY}\s?(?:{_EACH}\s?(?:/\s?(?:s|sec|second)|per second)|s/{_EACH}|{_WORK})(?!\w)"),
     ("time", rf"(?<![\w.]){_ANY}\s?{_SHORT}(?!\w)"),
     ("long", rf"(?<![\w.,]){_ANY}\s?{_LONG}(?![\w/²³^'’])"),
     ("speed", rf"(?<![\w.]){_NUMBER}\s?times (?:as (?:fast|long|quick|slow)|faster|slower|longer|quicker|shorter)\b"),
