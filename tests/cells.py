@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import sys
+import warnings
 from typing import Any
 
 import matplotlib as mpl
@@ -27,7 +29,10 @@ def outputs(source: str, figures: str = "svg", dpi: int = 96) -> list[nbformat.N
 
     shell.display_trap.hook = show
     shell.reset(new_session=True)
-    with mpl.rc_context(), capture_output() as captured:
+    with mpl.rc_context(), warnings.catch_warnings(), capture_output() as captured:
+        # As in a kernel, where a warning is a text, not an error as in these tests.
+        warnings.simplefilter("default")
+        warnings.showwarning = _warn
         mpl.rcParams["svg.hashsalt"] = None
         shell.showtraceback = lambda *args, **kwargs: None  # the error is asked for below
         result = shell.run_cell(source, store_history=False)
@@ -48,6 +53,10 @@ def outputs(source: str, figures: str = "svg", dpi: int = 96) -> list[nbformat.N
             {"output_type": "error", "ename": type(error).__name__, "evalue": str(error), "traceback": [repr(error)]}
         )
     return [nbformat.from_dict(output) for output in found]
+
+
+def _warn(message: Any, category: Any, filename: str, line: int, *_: object) -> None:
+    sys.stderr.write(warnings.formatwarning(message, category, filename, line))
 
 
 def _figure(figure: Any, kind: str, dpi: int) -> dict[str, Any]:

@@ -164,7 +164,7 @@ _TEXTS = (
     _edited("extra-line", "text", "print('done')", "print('done')", "print('done')\nprint('again')"),
     _edited("missing-line", "text", "print('one')\nprint('two')", "\nprint('two')", ""),
     _edited("line-break", "text", "print('one two')", "one two", "one\\ntwo"),
-    _edited("nan", "text", "print('loss', 0.25)", "0.25", "float('nan')"),
+    _edited("nan", "number", "print('loss', 0.25)", "0.25", "float('nan')"),
     _edited("dtype", "text", "import numpy as np\nnp.arange(3, dtype='int32')", "int32", "int16"),
     _edited("int-to-float", "number", "import numpy as np\nprint(np.arange(3))", "(3)", "(3.0)"),
     _edited("shape", "text", "import numpy as np\nprint(np.zeros((4, 3)))", "(4, 3)", "(3, 4)"),

@@ -240,6 +240,9 @@ def _compare_frames(before: Markup, after: Markup, tolerance: Tolerance) -> Iter
     counts = len(before.figures), len(after.figures)
     if counts[0] != counts[1]:
         yield Difference("output", str(counts[0]), str(counts[1]), f"{counts[0]} pictures became {counts[1]}", False)
+    elif before.videos != after.videos:
+        why = "another video: its bytes differ, and its pictures can't be compared"
+        yield Difference("figure", str(len(before.videos)), str(len(after.videos)), why, False)
     elif before.frame != after.frame:
         for tag, i, i_end, j, j_end in difflib.SequenceMatcher(None, before.frame, after.frame).get_opcodes():
             gone, come = " ".join(before.frame[i:i_end]), " ".join(after.frame[j:j_end])

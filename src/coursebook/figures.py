@@ -14,7 +14,7 @@ from .vector import Vector, Words, vector, without
 
 _FRAMES = 8  # of an animation, compared at even distances
 _UNSEEN = 0.05  # pixels
-_OUTLINE = 0.05  # units of a letter or a marker: its form, not its place
+_OUTLINE = 0.25  # units of a letter, a marker or a filled area: its form, not its place
 _NEAR_COLOR = 8  # of 255
 _FEW = 3
 
@@ -116,7 +116,7 @@ def _broken(old: bytes, new: bytes, verb: str) -> Difference:
 
 def _seen(look: Apart, tolerance: Tolerance, parts: str) -> Difference:
     if look.is_other_size:
-        return Difference("figure", "", "", f"the figure has another size{parts}", False)
+        return Difference("figure", "", "", f"the figure has another size, {look.where}{parts}", False)
     share = f"{100 * look.share:.1f} %" if look.share >= 0.001 else "less than 0.1 %"
     why = (
         f"{share} of the picture differs, most {look.where}{parts} "

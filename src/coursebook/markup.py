@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -11,47 +12,9 @@ from html.parser import HTMLParser
 from .figures import Figure
 
 _SILENT = frozenset({"script", "style", "svg", "head", "template", "title"})
-_BLOCKS = frozenset(  # fmt: skip
-    {
-        "address",
-        "article",
-        "aside",
-        "blockquote",
-        "br",
-        "caption",
-        "dd",
-        "details",
-        "div",
-        "dl",
-        "dt",
-        "figure",
-        "footer",
-        "form",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "header",
-        "hr",
-        "li",
-        "main",
-        "nav",
-        "ol",
-        "p",
-        "pre",
-        "section",
-        "summary",
-        "table",
-        "tbody",
-        "td",
-        "tfoot",
-        "th",
-        "thead",
-        "tr",
-        "ul",
-    }
+_BLOCK = re.compile(
+    r"address|article|aside|blockquote|br|caption|dd|details|div|dl|dt|figure|footer|form|h[1-6r]|header|li|main|nav|ol|p"
+    r"|pre|section|summary|table|tbody|td|tfoot|th|thead|tr|ul"
 )
 # What says nothing to a reader: only the frame around it is looked at where it is one of these.
 _PLAIN = frozenset({"div", "span", "tbody", "thead", "tfoot", "tr", "td", "th", "table", "br", "p"})
@@ -72,13 +35,17 @@ class Table:
 
 @dataclass
 class Markup:
-    """What HTML shows. `text` has a mark where a table stands, `frame` lists tags, `code` is styles and scripts."""
+    """What HTML shows. `text` has a mark where a table stands, `frame` lists tags, `code` is styles and scripts.
+
+    `videos` are digests of what is embedded and no picture.
+    """
 
     text: str = ""
     tables: list[Table] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     frame: list[str] = field(default_factory=list)
     code: str = ""
+    videos: list[str] = field(default_factory=list)
 
 
 def markup(source: str) -> Markup:
@@ -165,15 +132,18 @@ class _Reader(HTMLParser):
             self._tables[-1][-1][1].append(self._cell)
         if "href" in given and tag == "a":
             self._found.frame.append(given["href"])
-        if "src" in given and not given["src"].startswith("data:image"):
-            self._found.frame.append(given["src"])
+        source = given.get("src", "")
+        if source.startswith("data:") and not source.startswith("data:image"):
+            self._found.videos.append(hashlib.sha256(source.encode()).hexdigest())
+        elif source and not source.startswith("data:"):
+            self._found.frame.append(source)
         for name in ("alt", "placeholder", "value"):
             if given.get(name):
                 self._write(f" {given[name]} ")
         # Colors and widths that stand in the tag itself, as a bar of a styled table has them.
         if given.get("style"):
             self._code.append(given["style"])
-        if tag in _BLOCKS and self._cell is None:
+        if _BLOCK.fullmatch(tag) and self._cell is None:
             self._write("\n")
 
     def handle_endtag(self, tag: str) -> None:
@@ -187,7 +157,7 @@ class _Reader(HTMLParser):
             self._cell = None
         elif tag == "table" and self._tables:
             self._close_table()
-        if tag in _BLOCKS and self._cell is None:
+        if _BLOCK.fullmatch(tag) and self._cell is None:
             self._write("\n")
 
     def handle_data(self, data: str) -> None:

@@ -23,6 +23,8 @@ _NOISE = 28  # of 255: what antialiasing and the rounding of colors leave
 _WINDOW = 12 * _SCALE  # pixels
 _MARGIN = 2  # white pixels around, so that nothing is compared with the other edge
 _NEAR = 0.04  # of the size: two pictures whose sizes differ by more don't show the same
+_PLAIN = 0.1  # a distance beyond doubt
+_ENLARGED = 1300  # pixels on a side, to which pictures are enlarged at most
 _GROUNDS = ((255, 255, 255), (0, 0, 0))
 _SIZE = re.compile(r"""\b(?P<name>width|height)\s*=\s*["']\s*(?P<number>[\d.]+(?:[eE]\d+)?)\s*(?P<unit>[a-z%]*)""")
 _BOX = re.compile(r"""\bviewBox\s*=\s*["']\s*[-+\d.eE]+[\s,]+[-+\d.eE]+[\s,]+([\d.eE+]+)[\s,]+([\d.eE+]+)""")
@@ -40,7 +42,8 @@ class Apart:
     is_other_size: bool = False
 
 
-_OTHER_SIZE = Apart(1.0, 1.0, "", True)
+def _of_other_size(old: tuple[int, int], new: tuple[int, int]) -> Apart:
+    return Apart(1.0, 1.0, f"{new[0]} by {new[1]} pixels instead of {old[0]} by {old[1]}", True)
 
 
 def drawn(source: str, scale: float = 1) -> Image | None:
@@ -147,6 +150,8 @@ def drawings_apart(old: str, new: str) -> Apart | None:
     sizes = _size(old), _size(new)
     if sizes[0] is None or sizes[1] is None:
         return None
+    if _is_other_size(sizes[0], sizes[1]):
+        return _of_other_size(sizes[0], sizes[1])
     scale = _scale(sizes[0], sizes[1])
     pictures = drawn(old, scale), drawn(new, scale)
     if pictures[0] is None or pictures[1] is None:
@@ -157,12 +162,12 @@ def drawings_apart(old: str, new: str) -> Apart | None:
 def pictures_apart(old: Image, new: Image) -> Apart:
     """How far two pictures (RGBA) look apart, see `figures.distance`."""
     if _is_other_size(old.size, new.size):
-        return _OTHER_SIZE
+        return _of_other_size(old.size, new.size)
     return _apart(*_enlarged(old, new))
 
 
 def _scale(*sizes: tuple[int, int]) -> float:
-    return max(1.0, min(_SCALE, _LARGEST / max(side for size in sizes for side in size)))
+    return max(1.0, min(_SCALE, _ENLARGED / max(side for size in sizes for side in size)))
 
 
 def _enlarged(old: Image, new: Image) -> tuple[Image, Image]:
@@ -178,17 +183,15 @@ def _enlarged(old: Image, new: Image) -> tuple[Image, Image]:
 
 
 def _apart(old: Image, new: Image) -> Apart:
-    if _is_other_size(old.size, new.size):
-        return _OTHER_SIZE
     worst = _on(old, new, _GROUNDS[0])
     # What is white on a transparent ground is seen on another.
-    if worst.distance < 1 and _is_transparent(old, new):
+    if worst.distance < _PLAIN and _is_transparent(old, new):
         worst = max(worst, _on(old, new, _GROUNDS[1]), key=lambda found: found.distance)
     return worst
 
 
 def _is_other_size(old: tuple[int, int], new: tuple[int, int]) -> bool:
-    return any(abs(a - b) > max(8, _NEAR * max(a, b)) for a, b in zip(old, new, strict=True))
+    return any(abs(a - b) > max(4, _NEAR * max(a, b)) for a, b in zip(old, new, strict=True))
 
 
 def _is_transparent(old: Image, new: Image) -> bool:

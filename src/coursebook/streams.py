@@ -56,7 +56,7 @@ def warnings_in(outputs: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, str], 
 
 
 def compare_errors(old: str, new: str, tolerance: Tolerance) -> Iterator[Difference]:
-    """Two texts of standard error: warnings by category and text, whatever their numbers and paths; the rest by words."""
+    """Two texts of standard error: warnings by category and words, whatever their numbers and paths; then the rest."""
     if old == new:
         return
     (before, old_rest), (after, new_rest) = _split(shown(old)), _split(shown(new))

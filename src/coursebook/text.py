@@ -14,39 +14,10 @@ from .tokens import Line, Token, read
 from .tolerance import Difference, Kind, Tolerance, few, short
 
 # What is learned or measured on data: a float beside one of these words is compared by `Tolerance.metrics`.
-_METRICS = frozenset(
-    [
-        "loss",
-        "losses",
-        "accuracy",
-        "accuracies",
-        "acc",
-        "error",
-        "errors",
-        "err",
-        "score",
-        "scores",
-        "metric",
-        "metrics",
-    ]
-    + ["f1", "fbeta", "auc", "auroc", "roc", "precision", "recall", "sensitivity", "specificity", "iou", "map", "dice"]
-    + [
-        "r2",
-        "r²",
-        "mse",
-        "rmse",
-        "mae",
-        "mape",
-        "nll",
-        "logloss",
-        "entropy",
-        "crossentropy",
-        "likelihood",
-        "elbo",
-        "kl",
-    ]
-    + ["perplexity", "ppl", "bleu", "rouge", "reward", "rewards", "return", "returns", "baseline"]
-    + ["train", "training", "test", "testing", "val", "valid", "validation", "dev"]
+_METRIC = re.compile(
+    r"loss(?:es)?|acc(?:urac(?:y|ies))?|err(?:ors?)?|scores?|metrics?|f1|fbeta|auc|auroc|roc|precision|recall|iou|map|dice"
+    r"|sensitivity|specificity|r2|r²|mse|rmse|mae|nll|logloss|(?:cross)?entropy|likelihood|elbo|kl|perplexity|ppl"
+    r"|bleu|rewards?|returns?|baseline|train(?:ing)?|test(?:ing)?|val(?:id(?:ation)?)?|dev"
 )
 _UNITS = frozenset(
     ["ms", "us", "µs", "μs", "ns", "s", "sec", "secs", "seconds", "milliseconds", "microseconds", "nanoseconds"]
@@ -54,7 +25,8 @@ _UNITS = frozenset(
 _TIMES = frozenset(["time", "runtime", "duration", "elapsed"])
 _RATES = re.compile(r"/\s?s(?:ec)?\b|\bper second\b|\bFLOPS\b|\bfps\b|\bs/it\b|\bspeed-?up\b", re.IGNORECASE)
 _HEAD = 60  # rows of a printed table that one head has
-_MANY = 3000  # lines; of longer texts equal ends are left out, and lines aren't looked for elsewhere
+_LONG = 3000  # lines; of longer texts equal ends are left out
+_MANY = 800  # lines of a text, or words of a line; of more, what is frequent isn't looked for elsewhere
 
 
 def compare_text(
@@ -73,7 +45,7 @@ def compare_text(
 def is_metric(label: str) -> bool:
     """Whether words beside a number say that it was learned."""
     words = re.split(r"[^a-z0-9²]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", label).lower())
-    return any(word in _METRICS for word in words)
+    return any(_METRIC.fullmatch(word) for word in words)
 
 
 def is_timing(label: str, is_float: bool = True) -> bool:
@@ -124,7 +96,7 @@ def _differences(
 
 def _without_equal_ends(old: str, new: str) -> tuple[str, str]:
     """Long texts without the lines that they begin and end with alike, save those that may be the head of a table."""
-    if min(old.count("\n"), new.count("\n")) < _MANY:
+    if min(old.count("\n"), new.count("\n")) < _LONG:
         return old, new
     before, after = old.split("\n"), new.split("\n")
     first, most = 0, min(len(before), len(after))
@@ -157,12 +129,17 @@ def _changed_line(then: Line, now: Line, kind: Kind, place: str) -> Difference:
     shapes = then.shape, now.shape
     gone: list[str] = []
     come: list[str] = []
-    for tag, i, i_end, j, j_end in difflib.SequenceMatcher(None, *shapes, autojunk=False).get_opcodes():
+    matcher = difflib.SequenceMatcher(None, *shapes, autojunk=max(map(len, shapes)) > _MANY)
+    for tag, i, i_end, j, j_end in matcher.get_opcodes():
         if tag != "equal":
             gone += old[i:i_end]
             come += new[j:j_end]
     said = f" in '{short(now.text)}'"
-    if gone and come:
+    if not any(re.search(r"[^\W\d_]", word) for word in (*gone, *come)):
+        why = f"'{short(then.text)}' became '{short(now.text)}'"
+    elif sorted(gone) == sorted(come):
+        why = f"the same words in another order{said}"
+    elif gone and come:
         why = f"'{short(' '.join(gone))}' became '{short(' '.join(come))}'{said}"
     elif gone:
         why = f"'{short(' '.join(gone))}' is gone{said}"
@@ -200,7 +177,7 @@ class _Heads:
         if token.row not in self._above:
             self._above[token.row] = self._heads_of(token.row)
         words = [word for word in self._above[token.row] if word.start <= token.end and word.end >= token.start]
-        return " ".join(word.text for word in words)
+        return " ".join(dict.fromkeys(word.text for word in words))
 
     def _heads_of(self, row: int) -> list[Token]:
         heads: list[Token] = []
@@ -274,7 +251,8 @@ def _numbers(
         is_percent = index + 1 < len(now.tokens) and now.tokens[index + 1].text == "%"
         found = compare_numbers(old, new, tolerance, is_metric(f"{label} {labels[index]} {above}"), is_percent)
         if found is not None:
-            where = "" if short(now.text) == new.text else f", in '{short(now.text)}'"
+            where = "" if now.text.strip() == new.text else f", in '{short(now.text)}'"
+            where += f" below '{above}'" if above else ""
             yield replace(found, why=f"{place}{found.why}{where}")
 
 
@@ -296,10 +274,12 @@ def compare_numbers(
     if old.kind != new.kind:
         which = "a whole number became a float" if old.kind == "integer" else "a float became a whole number"
         return difference(which, False)
+    if math.isnan(a) or math.isnan(b):
+        return None if math.isnan(a) and math.isnan(b) else difference("one of them not a number", False)
     if a == b:
         return None if _plain(old.text) == _plain(new.text) else difference("the same number, written otherwise", True)
     if old.kind == "integer" and not (learned and is_percent):
-        return difference("and whole numbers are exact", False)
+        return difference("where whole numbers are exact", False)
     if old.kind == "float" and abs(a) <= tolerance.absolute and abs(b) <= tolerance.absolute:
         return difference(f"both rounding noise, below {tolerance.absolute:g}", True)
     apart = distance(a, b)

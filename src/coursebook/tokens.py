@@ -50,12 +50,12 @@ class Line(NamedTuple):
 
     @property
     def content(self) -> tuple[str | float, ...]:
-        return tuple(token.value if token.is_number else token.key for token in self.tokens)
+        return tuple(token.value if token.key == "#" else token.key for token in self.tokens)
 
 
 _NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _THOUSANDS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?"
-_SHORT = r"(?:ns|us|µs|μs|ms|nsecs?|usecs?|msecs?|nanosec(?:ond)?s?|microsec(?:ond)?s?|millisec(?:ond)?s?)"
+_SHORT = r"(?:ns|us|µs|μs|ms|nsecs?|usecs?|msecs?|nano(?:sec|second)s?|micro(?:sec|second)s?|milli(?:sec|second)s?)"
 _LONG = r"(?:s|secs?|seconds?|mins?|minutes?|h|hrs?|hours?)"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)[a-z]*"
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*"
@@ -74,7 +74,6 @@ _SIGN = r"(?:(?<![\w.)\]])[+\-−])?"
 # In this order: the first that fits takes the text.
 _PARTS: tuple[tuple[str, str], ...] = (
     ("uuid", r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"),
-    ("source", r"<ipython-input-[^>]*>|[^\s\"'(]*ipykernel_\d+[/\\]\d+\.py"),
     ("url", r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>)\]]+"),
     ("path", r"(?<![\w.:/~])(?:~(?:/[\w.+@%~-]+)+|(?:/[\w.+@%~-]+){2,})/?|\b[A-Za-z]:(?:\\[^\\\s\"':*?<>|]+)+"),
     ("name", r"\btmp[a-z0-9_]{8}\b"),
@@ -92,13 +91,14 @@ _PARTS: tuple[tuple[str, str], ...] = (
     ("host", r"\b(?:hostname|host name)\b\s*[=:]?\s*[\w.'\"-]+|\bnode='[^']*'"),
     ("time", r"\b\d+\s?h(?:ours?)?,? \d+\s?m(?:in)?\b(?: [\d.]+\s?s\b)?|\b\d+\s?m(?:in)? ?[\d.]+\s?s\b"),
     ("time", rf"(?<![\w.]){_ANY}\s?(?:±|\+/-|-|–|to)\s?{_NUMBER}\s?(?:{_SHORT}|{_LONG})(?![\w/])"),
-    ("rate", rf"(?<![\w.]){_ANY}\s?(?:{_EACH}\s?(?:/\s?s(?:ec(?:ond)?)?|per second)|s/{_EACH}|{_WORK})(?!\w)"),
+    ("rate", rf"(?<![\w.]){_ANY}\s?(?:{_EACH}\s?(?:/\s?(?:s|sec|second)|per second)|s/{_EACH}|{_WORK})(?!\w)"),
     ("time", rf"(?<![\w.]){_ANY}\s?{_SHORT}(?!\w)"),
     ("long", rf"(?<![\w.,]){_ANY}\s?{_LONG}(?![\w/²³^'’])"),
     ("speed", rf"(?<![\w.]){_NUMBER}\s?times (?:as (?:fast|long|quick|slow)|faster|slower|longer|quicker|shorter)\b"),
     ("speed", rf"\b[Ss]peed-?up(?:s)?(?: of|:| =| is)? {_NUMBER}[x×]?"),
     ("times", rf"(?<![\w.]){_NUMBER}[x×](?!\w|\s*\d)"),
     ("number", rf"{_SIGN}(?:(?<![\w.,\[(]){_THOUSANDS}(?![\w.,]*\d)|(?<![^\W\d])(?<![^\W\d]\d){_NUMBER})"),
+    ("unending", rf"{_SIGN}(?:nan|NaN|inf|Inf|Infinity)\b"),
     ("word", r"[^\W\d]\w*(?:['’]\w+)?"),
     ("rule", r"(?P<again>[^\w\s()\[\]{}])(?P=again){2,}"),
     ("mark", r"[^\w\s]|\w"),
@@ -110,30 +110,13 @@ _CUE = re.compile(
     rf"|faster|slower|quicker|speed(?:-?ups?)?)\b|\d\s?{_SHORT}\b"
 )
 # A number directly behind one of these words is a time, though no unit follows it.
-_TIMERS = frozenset(  # fmt: skip
-    {
-        "took",
-        "elapsed",
-        "duration",
-        "runtime",
-        "walltime",
-        "seconds",
-        "secs",
-        "milliseconds",
-        "microseconds",
-        "nanoseconds",
-        "ms",
-        "us",
-        "µs",
-        "μs",
-        "ns",
-    }
-)
+_TIMER = re.compile(rf"(?i)took|elapsed|duration|runtime|walltime|{_SHORT}|(?:sec|second)s")
 _BAR = re.compile(
     r"(?P<percent>\d+%)\|[^|\n]*\|\s*(?P<done>[\d.]+[kMG]?/[\d.]+[kMG]?)\s*"
     r"\[[\d:?]+<[\d:?]+(?:,\s*[^,\]\n]*)?(?P<rest>(?:,[^\]\n]*)?)\]"
 )
 _COUNT = re.compile(r"(?P<done>\d+(?:it|B|kB|MB)?) \[\d+:\d+(?::\d+)?,\s*[^,\]\n]*(?P<rest>(?:,[^\]\n]*)?)\]")
+_CELL = re.compile(r"<ipython-input-[^>\n]*>|[^\s\"'(]{0,300}ipykernel_\d+[/\\]\d+\.py")
 _WHOLE_LINES = re.compile(
     r"(?m)^The slowest run took [\d.]+ times longer than the fastest\..*\n?|(?<=^CPU times: ).*$|(?<=^Wall time: ).*$"
 )
@@ -148,6 +131,8 @@ def read(text: str, days_count: bool = False) -> list[Line]:
 
     A bracket that is open at the end of a line holds it together with the next, as arrays are printed.
     """
+    if "ipykernel_" in text or "<ipython-input-" in text:
+        text = _CELL.sub("cell", text)
     if "%|" in text or "[" in text:
         text = _BAR.sub(r"\g<percent>| bar \g<done> \g<rest>", text)
         text = _COUNT.sub(r"\g<done> bar \g<rest>", text)
@@ -190,8 +175,11 @@ def _tokens(row: str, number: int, days_count: bool) -> list[Token]:
         elif name == "number":
             made = _number(text, number, match.start())
             behind = [token for token in found[-3:] if token.text not in (":", "=", "(")]
-            if made.kind == "float" and behind and behind[-1].text.lower() in _TIMERS:
+            if made.kind == "float" and behind and _TIMER.fullmatch(behind[-1].text):
                 made = made._replace(kind="volatile", key="⟨time⟩")
+            found.append(made)
+        elif name == "unending":
+            made = Token("float", text, text.lower(), float(text.replace("−", "-")), number, match.start(), match.end())
             found.append(made)
         elif name in ("word", "mark"):
             found.append(_token("word" if name == "word" else "mark", text, text, number, match.start()))

@@ -28,6 +28,7 @@ _PIECE = re.compile(
     re.DOTALL,
 )
 _ID = re.compile(r"""\bid\s*=\s*["']([^"']*)["']""")
+_PLAIN = re.compile(r"^\$\\mathdefault\{(?P<text>.*)\}\$$")  # how matplotlib writes the numbers of some axes
 _TAG = re.compile(r"<[^>]*>")
 _GROUPS = re.compile(r"<(?P<end>/)?(?:[\w:-]+)\b[^<>]*?(?P<alone>/)?>")
 
@@ -167,6 +168,7 @@ def _words(source: str) -> tuple[Words, ...]:
 
 
 def _placed(stack: list[str], text: str, at: int) -> Words:
+    text = _PLAIN.sub(r"\g<text>", text)
     panel, role = 0, "the text"
     for name in stack:
         if name.startswith("axes_") and name[5:].isdigit():
