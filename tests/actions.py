@@ -141,15 +141,15 @@ class Job:
 class Runner:
     """Runs jobs of workflows on the repository `origin`, below `folder`; artifacts and GitHub's files lie there, too.
 
-    `stands_in` says for a step what is done in its place. `fails` names steps that must fail here, which the job then
-    passes over; `runs` starts a command, and gives its exit code and what it printed.
+    `stands_in` says for a step, by job and name, what is done in its place. `fails` names steps that must fail here,
+    which the job then passes over. `runs` starts a command, and gives its exit code and what it printed.
     """
 
     folder: Path
     origin: Path
     variables: Mapping[str, str]
     github: dict[str, Any]
-    stands_in: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
+    stands_in: Mapping[tuple[str, str], Callable[[Path], None]] = field(default_factory=dict)
     fails: Mapping[str, str] = field(default_factory=dict)
     runs: Callable[[str, Path, Mapping[str, str]], tuple[int, str]] | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
@@ -182,7 +182,11 @@ class Runner:
             if not self._condition(step.get("if", "success()"), contexts, status):
                 ran = Step(step["name"], "skipped")
             else:
-                ran = self._step(step, root, contexts, status, outputs)
+                if stand_in := self.stands_in.get((name, step["name"])):
+                    stand_in(root)
+                    ran = Step(step["name"], "success", "stood in for")
+                else:
+                    ran = self._step(step, root, contexts, status, outputs)
             found.append(ran)
             if "id" in step:
                 steps[step["id"]] = {"outcome": ran.outcome, "outputs": outputs}
@@ -208,9 +212,6 @@ class Runner:
         self, step: Mapping[str, Any], root: Path, contexts: Mapping[str, Any], status: str, outputs: dict[str, str]
     ) -> Step:
         name = step["name"]
-        if name in self.stands_in:
-            self.stands_in[name](root)
-            return Step(name, "success", "stood in for")
         if "uses" in step:
             options = {key: self._fill(value, contexts, status) for key, value in step.get("with", {}).items()}
             return Step(name, "success" if self._use(step["uses"], options, root) else "failure")

@@ -36,10 +36,11 @@ MAY = {
     ("outputs", "record"): {"contents": "write", "issues": "write"},
     ("drift", "record"): {"contents": "write", "issues": "write"},
 }
-# Steps that aren't run here, and why.
+# Steps that aren't run here, by workflow, job and name, and why.
 NOT_RUN = {
-    "Linters and tests": "it is what runs this test",
-    "Publish on GitHub Pages": "GitHub's own service",
+    ("site", "test", "Linters and tests"): "it is what runs this test",
+    ("site", "deploy", "Publish on GitHub Pages"): "GitHub's own service",
+    ("drift", "canary", "Execute afresh and compare"): "installs the newest packages, hundreds of megabytes",
 }
 # Steps that must fail here, and what they say: a machine without a GPU can't prove one, whatever nvidia-smi claims.
 NO_GPU = {"Prove the GPU": "there is no GPU here: torch 2."}
@@ -105,9 +106,9 @@ def test_the_tests_are_those_of_the_readme() -> None:
 
 
 def test_what_is_not_run_here_is_there() -> None:
-    names = {step["name"] for _, _, step in STEPS}
+    names = {(name, job, step["name"]) for name, job, step in STEPS}
     assert NOT_RUN.keys() <= names
-    assert NO_GPU.keys() <= names
+    assert {("outputs", "execute", name) for name in NO_GPU} <= names
 
 
 def test_no_pull_request_reaches_the_gpu_or_a_token_that_writes() -> None:
@@ -306,7 +307,7 @@ class Repository:
             "run_id": "7",
             "token": "t0ken",
         }
-        stands_in = {name: lambda root: None for name in NOT_RUN}
+        stands_in = {(job, step): lambda root: None for _, job, step in NOT_RUN}
         return Runner(self.folder / "jobs", self.origin, self.variables, github, stands_in, **options)
 
     @property
@@ -325,6 +326,15 @@ def repository(tmp_path: Path) -> Repository:
 
 def told(job: Job) -> str:
     return "\n".join(f"{step.name}: {step.outcome}\n{step.said}" for step in job.steps)
+
+
+def never_run(*workflows: Mapping[str, Job]) -> set[str]:
+    """The steps that none of these runs of a workflow has run."""
+    ran = {
+        (job, step.name) for jobs in workflows for job in jobs for step in jobs[job].steps if step.outcome != "skipped"
+    }
+    every = {(job, step.name) for jobs in workflows for job in jobs for step in jobs[job].steps}
+    return {f"{job}: {name}" for job, name in every - ran}
 
 
 GPU = {".github/gpu.toml": 'runner = ["self-hosted", "gpu"]\n'}
@@ -399,6 +409,7 @@ def test_the_site_is_built_from_what_is_stored(repository: Repository) -> None:
     jobs = repository.runner().workflow("site")
     assert [job.result for job in jobs.values()] == ["success"] * 3, told(jobs["build"])
     assert "there is no branch checks" in jobs["build"]["Fetch what checks have found"].said
+    assert never_run(jobs) == {"build: Keep the preview"}
     site = repository.folder / "artifacts/github-pages"
     assert "has never run" in (site / "freshness.html").read_text()
     assert not (repository.folder / "artifacts/preview").exists()
@@ -422,7 +433,7 @@ def test_what_becomes_of_a_site_that_is_built(repository: Repository) -> None:
     ):
         runner = repository.runner()
         runner.github |= {"ref": ref, "event_name": event}
-        runner.stands_in = {**runner.stands_in, "Build the site": build}
+        runner.stands_in = {**runner.stands_in, ("build", "Build the site"): build}
         shutil.rmtree(repository.folder / "artifacts", ignore_errors=True)
         assert [job.result for job in runner.workflow("site").values()] == expected, (ref, event)
         assert [path.name for path in (repository.folder / "artifacts").iterdir()] == [made]
@@ -477,8 +488,9 @@ def test_outputs_are_proposed_in_one_pull_request(repository: Repository) -> Non
     assert (repository.folder / "artifacts/what-changed/index.html").is_file()
 
     repository.commit({"days/two.md": page(GOOD)})
-    jobs = repository.runner(fails=NO_GPU).workflow("outputs")
+    before, jobs = jobs, repository.runner(fails=NO_GPU).workflow("outputs")
     assert [job.result for job in jobs.values()] == ["success"] * 4, told(jobs["propose"])
+    assert never_run(before, jobs) == {"execute: Set up Python"}, "the machine with the GPU has its own"
     assert len(repository.github["pulls"]) == 1
     assert "days/two" in repository.github["pulls"][0]["body"]
     assert [issue["state"] for issue in repository.github["issues"]] == ["closed"]
@@ -487,16 +499,16 @@ def test_outputs_are_proposed_in_one_pull_request(repository: Repository) -> Non
 @LANDS
 @pytest.mark.kernel
 def test_drift_is_looked_for_recorded_and_told(repository: Repository) -> None:
-    repository.commit({"days/one.md": page(GOOD), "days/two.md": page("import time\nprint(time.time())")})
+    repository.commit({"days/one.md": page(GOOD), "days/two.md": page("import os\nprint(os.urandom(8).hex())")})
     code, said = run("python3 scripts/ci/run.py execute", repository.source, repository.variables)
     assert code == 0, said
     repository.commit({})
-    runner = repository.runner()
-    lock = runner.job("drift", "lock", {})
+    jobs = repository.runner().workflow("drift")
+    assert never_run(jobs) == set()
+    lock, record = jobs["lock"], jobs["record"]
     assert lock["Execute afresh and compare"].outcome == "failure", "a page says something else each time"
     assert (repository.folder / "artifacts/drift/report.md").is_file()
     assert "days/two" in lock.root.with_suffix(".github_step_summary").read_text()
-    record = runner.job("drift", "record", {"lock": lock, **results(canary="success")})
     assert record.result == "success", told(record)
     known = Records.from_json((repository.holds("checks", "checks.json") or "").encode())
     assert (known.pages["days/one"].verdict, known.pages["days/two"].verdict) == ("same", "changed")
