@@ -71,7 +71,9 @@ def tree_with_outputs() -> str:
     with tempfile.TemporaryDirectory() as folder:
         variables = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
         git("read-tree", "HEAD", **variables)
-        git("add", "--all", "--force", "--", "outputs", **variables)
+        git("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", "outputs", **variables)
+        if Path("outputs").is_dir():
+            git("add", "--", "outputs", **variables)
         return git("write-tree", **variables)
 
 
