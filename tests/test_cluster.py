@@ -150,6 +150,18 @@ def pages(tiny: Tiny, **sources: str) -> None:
         tiny.cells(source, name=f"days/{name}.md")
 
 
+def shadow(folder: Path, name: str) -> Path:
+    """A folder from which a worker takes `name` for version 1.0.0."""
+    data = folder / f"{name}-1.0.0.dist-info/METADATA"
+    data.parent.mkdir()
+    data.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0.0\n")
+    return folder
+
+
+def earlier() -> list[str]:
+    return [path for path in [os.environ.get("PYTHONPATH")] if path]
+
+
 def text(tiny: Tiny, name: str) -> str:
     notebook = json.loads((tiny.root / f"outputs/days/{name}.ipynb").read_text())
     return str(notebook["cells"][1]["outputs"][0]["text"])
@@ -288,13 +300,10 @@ class TestPages(Real):
         self, tiny: Tiny, shared: Dask, tmp_path_factory: pytest.TempPathFactory
     ) -> None:
         old, broken = tmp_path_factory.mktemp("old"), tmp_path_factory.mktemp("broken")
-        (old / "numpy-1.0.0.dist-info").mkdir()
-        (old / "numpy-1.0.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 1.0.0\n")
         (broken / "coursebook.py").write_text("raise ImportError('no coursebook here')\n")
         tiny.cells("import numpy\nprint(1)")
-        earlier = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH")]))
-        shared.add("old", PYTHONPATH=os.pathsep.join([str(old), earlier]))
-        shared.add("broken", PYTHONPATH=os.pathsep.join([str(broken), earlier]))
+        shared.add("old", PYTHONPATH=os.pathsep.join([str(shadow(old, "numpy")), *earlier()]))
+        shared.add("broken", PYTHONPATH=os.pathsep.join([str(broken), *earlier()]))
         try:
             refused = execute(tiny, shared)
         finally:
@@ -372,6 +381,7 @@ class TestLosses(Real):
         process = start(tiny, fragile)
         assert until((begun / "a").exists)
         assert until((begun / "b").exists)
+        fragile.add("other", PYTHONPATH=os.pathsep.join([str(shadow(begun, "ipykernel")), *earlier()]))
         worker = int((begun / "a").read_text())
         victim = next(name for name, one in fragile.workers.items() if one.pid == worker)
         fragile.kill(victim)
@@ -381,6 +391,7 @@ class TestLosses(Real):
         assert re.search(
             rf"^notice worker {victim} \(tcp://\S+\) was lost; days/a is executed again on another", out, re.M
         )
+        assert re.search(r"^notice worker other \(tcp://\S+\) is left out: ipykernel 1\.0\.0 \(here ", out, re.M)
         for name in "abcd":
             assert sum(f"days/{name}: 1 cell in" in line for line in lines) == 1
             assert sum(f"days/{name}: executing" in line for line in lines) == 1
