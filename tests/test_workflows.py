@@ -472,10 +472,6 @@ def test_what_is_told_when_the_record_can_not_be_published(repository: Repositor
     assert [issue["title"] for issue in repository.github["issues"]] == ["The job drift fails"]
 
 
-LANDS = pytest.mark.xfail(strict=True, reason="lands with verify")
-
-
-@LANDS
 @pytest.mark.kernel
 def test_outputs_are_proposed_in_one_pull_request(repository: Repository) -> None:
     repository.commit({"days/one.md": page(GOOD), "days/two.md": page(FAILING), **GPU})
@@ -496,7 +492,6 @@ def test_outputs_are_proposed_in_one_pull_request(repository: Repository) -> Non
     assert [issue["state"] for issue in repository.github["issues"]] == ["closed"]
 
 
-@LANDS
 @pytest.mark.kernel
 def test_drift_is_looked_for_recorded_and_told(repository: Repository) -> None:
     repository.commit({"days/one.md": page(GOOD), "days/two.md": page("import os\nprint(os.urandom(8).hex())")})
@@ -516,7 +511,6 @@ def test_drift_is_looked_for_recorded_and_told(repository: Repository) -> None:
     assert [issue["title"] for issue in repository.github["issues"]] == ["The job drift fails"]
 
 
-@LANDS
 def test_the_canary_asks_for_what_verify_takes() -> None:
     from coursebook.cli import _parser
 
