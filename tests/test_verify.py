@@ -146,6 +146,27 @@ def test_what_readers_do_not_see_is_no_drift(tiny: Tiny) -> None:
 
 
 @kernel
+@pytest.mark.parametrize(
+    ("form", "old", "new", "verdict"),
+    [
+        (":.1%", "0.9173", "0.9178", "within tolerance"),  # 91.8 % instead of 91.7 %: a share, as learned ones are
+        (":.1%", "0.95", "0.80", "changed"),
+        (":.2f", "1.1249", "1.1251", "within tolerance"),  # it reads 1.13 instead of 1.12, by a fourth digit
+        (":.2f", "1.12", "1.13", "changed"),
+        ("", "7", "8", "changed"),
+    ],
+)
+def test_a_sentence_is_judged_by_the_value_in_it(tiny: Tiny, form: str, old: str, new: str, verdict: str) -> None:
+    glue = "from myst_nb import glue\nglue('v', eval(open('value.txt').read()), display=False)\n```"
+    value(page(tiny, CLAIM + glue, f"It is {{glue:text}}`v{form}`."), old)
+    run(tiny, "execute")
+    value(tiny, new)
+    done = verify(tiny)
+    assert f"{verdict} days/one" in done.out, done.out
+    assert done.code == (verdict == "changed")
+
+
+@kernel
 def test_a_glued_figure_and_a_glued_passage_are_seen(tiny: Tiny) -> None:
     value(
         page(

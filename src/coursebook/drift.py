@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from nbformat import NotebookNode, from_dict
@@ -15,6 +16,7 @@ from .compare import CellComparison, Difference, Verdict, compare_cell
 from .errors import plain
 from .page import CLAIM, Cell, Page, rows_of
 from .store import Provenance
+from .text import distance, is_metric
 from .tolerance import Tolerance
 
 # Cells of which readers see no outputs: all that matters is whether they raise.
@@ -138,14 +140,6 @@ def tolerance_of(page: Page, cell: Cell) -> Tolerance:
     return Tolerance.read(cell.tolerance, page.options.tolerance)
 
 
-def _loosest(tolerances: Sequence[Tolerance]) -> Tolerance:
-    """Of each kind the widest: a sentence is as sure as the least sure of its values."""
-    if not tolerances:
-        return Tolerance()
-    columns = zip(*(astuple(tolerance) for tolerance in tolerances), strict=True)
-    return Tolerance(*(max(column) for column in columns))
-
-
 def glued(cells: Iterable[NotebookNode]) -> dict[str, NotebookNode]:
     """What cells glue, by name: outputs whose data have lost the prefix by which they aren't shown where they are."""
     found = {}
@@ -201,11 +195,45 @@ def _sentences(
             old, new = (_reading(text, known, is_from) for known in values)
             if old == new:
                 continue
-            names = [_name(match["target"]) for match in _ROLE.finditer(text)]
-            tolerance = _loosest([tolerances[name] for name in names if name in tolerances])
-            then, fresh = (new_output("stream", name="stdout", text=said) for said in (old, new))  # type: ignore[no-untyped-call]
-            if differences := compare_cell(0, [then], [fresh], tolerance).differences:
+            differences = tuple(
+                difference
+                for match in _ROLE.finditer(text)
+                for difference in _role_differences(match, values, tolerances, is_from)
+            )
+            if differences:
                 yield Sentence(other.path.as_posix(), line, old, new, differences)
+
+
+def _role_differences(
+    match: re.Match[str],
+    values: tuple[Mapping[str, NotebookNode], Mapping[str, NotebookNode]],
+    tolerances: Mapping[str, Tolerance],
+    is_from: Callable[[str], bool],
+) -> Sequence[Difference]:
+    """What became of one glued value of a sentence: judged by its own size, not by the digits that are shown."""
+    old, new = (_pasted(match, known, is_from) for known in values)
+    name = _name(match["target"])
+    tolerance = tolerances.get(name, Tolerance())
+    if old == new or tolerance.volatile:
+        return ()
+    numbers = [_float(known.get(name)) for known in values]
+    if match["kind"] == "text" and numbers[0] is not None and numbers[1] is not None:
+        learned = is_metric(name) or match["target"].endswith("%")
+        share = tolerance.metrics if learned else tolerance.numbers
+        apart = distance(numbers[0], numbers[1])
+        is_small = max(map(abs, numbers)) <= tolerance.absolute  # type: ignore[arg-type]
+        return [Difference("number", old, new, f"{old} -> {new}", apart <= share or is_small)]
+    then, fresh = (new_output("stream", name="stdout", text=said) for said in (old, new))  # type: ignore[no-untyped-call]
+    return compare_cell(0, [then], [fresh], tolerance).differences
+
+
+def _float(output: NotebookNode | None) -> float | None:
+    """The float that was glued; None for whole numbers, which are exact, and for whatever else it was."""
+    try:
+        value = ast.literal_eval(output["data"]["text/plain"]) if output else None
+    except (KeyError, SyntaxError, ValueError):
+        return None
+    return value if isinstance(value, float) else None
 
 
 def _passages(text: str) -> Iterator[tuple[int, str]]:
