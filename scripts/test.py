@@ -30,7 +30,7 @@ def main(arguments: "list[str]") -> int:
                 failed.append(" ".join(command))
         wanted = [a for a in arguments if a != "--no-venv"]
         # All of them: several at a time, as most wait for one process or another. Few: without the workers' start.
-        at_a_time = [] if wanted else ["-n", str(min(os.cpu_count() or 1, 4)), "--dist", "worksteal"]
+        at_a_time = [] if wanted else ["-n", str(min((os.cpu_count() or 1) + 1, 4)), "--dist", "worksteal"]
         tests = ["-m", "pytest", *at_a_time, *wanted]
         print("$ python " + " ".join(tests), flush=True)
         code = environment.run([str(python), *tests], cwd=environment.ROOT)

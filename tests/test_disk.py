@@ -57,7 +57,7 @@ def mount() -> Iterator[Mount]:
 @pytest.fixture
 def course(tiny: Tiny, mount: Mount) -> Tiny:
     """A course on a disk of its own, built."""
-    mount(tiny.root / "disk", "40m")
+    mount(tiny.root / "disk", "80m")
     course = Tiny(tiny.root / "disk", tiny.capture).write(dict(FILES))
     course.write({"assets/big.bin": os.urandom(2_000_000)})
     course.write({"_config.yml": CONFIG.replace("config: {", "config: {html_static_path: [assets], ")})

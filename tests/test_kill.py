@@ -20,7 +20,7 @@ from coursebook.snapshot import STAGE
 from coursebook.store import Store
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")]
-KILLS = int(os.environ.get("COURSEBOOK_KILLS", "5"))
+KILLS = int(os.environ.get("COURSEBOOK_KILLS", "3"))
 PAGES = 6
 
 

@@ -261,6 +261,7 @@ def test_finished_pages_survive_a_failure(course: Tiny) -> None:
         (
             "coursebook_pakages: {}",
             "unknown option 'coursebook_pakages' (allowed: coursebook_binder_branch, coursebook_csp, "
+            "coursebook_jobs, "
             "coursebook_launch_branch, coursebook_live_server, coursebook_max_age, coursebook_packages, "
             "coursebook_picture_font, coursebook_timezone)",
         ),

@@ -146,7 +146,7 @@ def _marked(sentence: Sentence, form: str) -> str:
 
 def html(heading: Heading, drifts: Sequence[PageDrift]) -> str:
     """The report as one page that needs nothing beside it."""
-    static = Path(__file__).parent / "static"
+    look = Path(__file__).parent / "templates"
     rows = Markup("").join(_row(drift) for drift in drifts)
     facts = Markup("").join(Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(*fact) for fact in heading.facts.items())
     return Markup(
@@ -158,14 +158,14 @@ def html(heading: Heading, drifts: Sequence[PageDrift]) -> str:
         "{pages}\n{news}</main>\n<script>{script}</script></body></html>\n"
     ).format(
         title=heading.title,
-        css=Markup((static / "report.css").read_text(encoding="utf-8")),
+        css=Markup((look / "report.css").read_text(encoding="utf-8")),
         summary=summary(drifts)[:1].upper() + summary(drifts)[1:],
         facts=facts,
         columns=Markup("").join(Markup('<th scope="col">{}</th>').format(name) for name in _COLUMNS),
         rows=rows,
         pages=Markup("\n").join(_section(heading, drift) for drift in drifts if _is_told(drift)),
         news=_news(drifts),
-        script=Markup((static / "report.js").read_text(encoding="utf-8")),
+        script=Markup((look / "report.js").read_text(encoding="utf-8")),
     )
 
 
