@@ -19,6 +19,14 @@ from coursebook.execute.local import _kernel_environment
 ROOT = Path(__file__).parent.parent
 CHROMIUM = next((p for p in ("chromium", "chromium-browser", "google-chrome") if shutil.which(p)), None)
 
+LONGEST = (
+    "test_the_course_on_a_copy",
+    "test_every_button_is_followed_and_notebooks_run_in_a_fresh_environment",
+    "test_first_run_installs_and_the_next_does_not",
+    "test_every_command_of_the_guide_works",
+    "test_outputs_are_proposed_in_one_pull_request",
+)
+
 CONFIG = """\
 title: A tiny course
 author: Somebody
@@ -153,6 +161,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Fast tests first; what needs a browser is skipped where there is none, but never in CI."""
     rank = {"kernel": 1, "site": 2, "browser": 3}
     items.sort(key=lambda item: max((rank[m.name] for m in item.iter_markers() if m.name in rank), default=0))
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        # Several at a time: the longest begin at once, or they are all that still runs at the end.
+        items.sort(key=lambda item: getattr(item, "originalname", item.name) not in LONGEST)
     if CHROMIUM is None and not os.environ.get("CI"):
         for item in items:
             if item.get_closest_marker("browser"):
