@@ -1,4 +1,4 @@
-"""What the scripts for CI share: GitHub's interface through its own client `gh`, and texts cut to GitHub's limits."""
+"""What the scripts for CI share: git, GitHub's interface through its client `gh`, and texts cut to GitHub's limits."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from environment import Stop
@@ -13,6 +15,15 @@ from environment import Stop
 BODY = 65_536  # characters of an issue, a pull request or a comment, as GitHub counts them: in UTF-16
 SUMMARY = 1024 * 1024  # bytes of a step's summary
 _ROOM = 300  # for what is said at the end, and what is closed there
+
+
+def git(*arguments: str, cwd: Path | None = None, variables: Mapping[str, str] | None = None) -> str:
+    """What git says, in the folder `cwd` and with these variables set. Raises Stop when it fails."""
+    environ = {**os.environ, **(variables or {})}
+    done = subprocess.run(["git", *arguments], cwd=cwd, env=environ, capture_output=True, encoding="utf-8", check=False)
+    if done.returncode:
+        raise Stop(f"git {arguments[0]} failed: {' '.join(done.stderr.split()) or 'without a reason'}")
+    return done.stdout.strip()
 
 
 def api(method: str, path: str, data: dict[str, Any] | None = None, *, missing: Any = None) -> Any:

@@ -7,7 +7,6 @@ python3 scripts/ci/propose.py --report FILE [--remote origin] [--branch outputs]
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -18,7 +17,7 @@ import supported  # noqa: F401  first: under an old Python it says so and ends
 
 # isort: split
 import environment
-from github import BODY, api, shorten
+from github import BODY, api, git, shorten
 
 TITLE = "Outputs brought up to date"
 # Who commits where git isn't told: the account that GitHub's own jobs act as.
@@ -70,11 +69,11 @@ def tree_with_outputs() -> str:
     """The tree of what is checked out with the working tree's outputs in it, made in an index of its own."""
     with tempfile.TemporaryDirectory() as folder:
         variables = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-        git("read-tree", "HEAD", **variables)
-        git("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", "outputs", **variables)
+        git("read-tree", "HEAD", variables=variables)
+        git("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", "outputs", variables=variables)
         if Path("outputs").is_dir():
-            git("add", "--", "outputs", **variables)
-        return git("write-tree", **variables)
+            git("add", "--", "outputs", variables=variables)
+        return git("write-tree", variables=variables)
 
 
 def push(tree: str, remote: str, branch: str) -> None:
@@ -90,7 +89,7 @@ def push(tree: str, remote: str, branch: str) -> None:
     for role in ("AUTHOR", "COMMITTER"):
         who[f"GIT_{role}_NAME"] = os.environ.get(f"GIT_{role}_NAME", NAME)
         who[f"GIT_{role}_EMAIL"] = os.environ.get(f"GIT_{role}_EMAIL", EMAIL)
-    commit = git("commit-tree", tree, "-p", "HEAD", "-m", TITLE, **who)
+    commit = git("commit-tree", tree, "-p", "HEAD", "-m", TITLE, variables=who)
     # Forced, as the branch starts from what is checked out each time; not where somebody else has moved it meanwhile.
     git("push", "--quiet", f"--force-with-lease={ref}:{tip}", "--", remote, f"{commit}:{ref}")
     print(f"pushed {commit[:12]} to {branch}")
@@ -98,16 +97,6 @@ def push(tree: str, remote: str, branch: str) -> None:
 
 def repository() -> str:
     return os.environ.get("GITHUB_REPOSITORY") or str(api("GET", "")["full_name"])
-
-
-def git(*arguments: str, **variables: str) -> str:
-    """What git says, with these variables set. Raises Stop when it fails."""
-    environ = {**os.environ, **variables}
-    done = subprocess.run(["git", *arguments], env=environ, capture_output=True, encoding="utf-8", check=False)
-    if done.returncode:
-        said = " ".join(done.stderr.split())
-        raise environment.Stop(f"git {arguments[0]} failed: {said or 'without a reason'}")
-    return done.stdout.strip()
 
 
 if __name__ == "__main__":

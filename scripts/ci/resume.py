@@ -7,7 +7,6 @@ python3 scripts/ci/resume.py [--no-venv] REMOTE BRANCH
 """
 
 import argparse
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +17,7 @@ import supported  # noqa: F401  first: under an old Python it says so and ends
 
 # isort: split
 import environment
+from github import git
 
 
 def main(arguments: "list[str]") -> int:
@@ -54,15 +54,6 @@ def main(arguments: "list[str]") -> int:
             # Refused are pages whose file here can't be read; those that aren't are taken.
             environment.run([*coursebook, "unpack", str(bundle)])
         return 0
-
-
-def git(*arguments: str, cwd: "Path | None" = None) -> str:
-    """What git says. Raises Stop when it fails."""
-    done = subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, encoding="utf-8", check=False)
-    if done.returncode:
-        said = " ".join(done.stderr.split())
-        raise environment.Stop(f"git {arguments[0]} failed: {said or 'without a reason'}")
-    return done.stdout.strip()
 
 
 if __name__ == "__main__":
