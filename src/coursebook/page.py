@@ -203,10 +203,14 @@ class Page:
             raise CourseError(path, None, "the page is empty; it needs at least a title, `# Title`")
         front_matter = _front_matter(path, text)
         options = Options.read(front_matter.get("coursebook"), lambda key: (path, line_in_front_matter(text, key)))
-        fence = next((n for n, row, kind in rows_of(text) if kind == "opening" and _CODE_FENCE.match(row)), None)
-        if fence is None:
+        if not any(_CODE_FENCE.match(row) for row in text.splitlines()):
             return cls(path, docname, text, front_matter, options, ())
         if not _is_executed(front_matter):
+            # Of a page that isn't executed MyST-NB reads no cells; one that only shows how a cell is written is fine.
+            cells_at = (n for n, row, kind in rows_of(text) if kind == "opening" and _CODE_FENCE.match(row))
+            fence = next(cells_at, None)
+            if fence is None:
+                return cls(path, docname, text, front_matter, options, ())
             raise CourseError(
                 path,
                 fence,
