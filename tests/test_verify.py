@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +17,7 @@ import pytest
 from playwright.sync_api import Page as BrowserPage
 from playwright.sync_api import sync_playwright
 
-from conftest import CHROMIUM, FILES, HEAD, Built, Tiny
+from conftest import CHROMIUM, FILES, HEAD, Built, Tiny, until
 from coursebook.checks import Checks
 from coursebook.cli import main
 from coursebook.page import Page
@@ -339,22 +342,55 @@ def test_warm_and_cold_kernels_hear_no_deprecations_in_a_build(tiny: Tiny) -> No
 
 @kernel
 def test_the_canary_has_other_packages(tiny: Tiny) -> None:
-    tiny.cells("import toolz\nprint('toolz', toolz.__version__)")
+    waits = "while os.path.exists('wait'):\n    open('begun', 'w').close()\n    time.sleep(0.1)"
+    tiny.cells(f"import os, time, toolz\nprint('toolz', toolz.__version__)\n{waits}")
     run(tiny, "execute")
     before = stored(tiny)
     report = tiny.root / "_build/report"
     tiny.capture()
     done = verify(tiny, "--packages", "toolz==1.0.0", "--report", str(report))
-    if "can't make the environment" in done.err and "network" in done.err.lower():
+    if not os.environ.get("CI") and "can't make the environment" in done.err and "network" in done.err.lower():
         pytest.skip(f"no network: {done.err.strip()[:200]}")
     assert done.code == 1, done.err
     assert "toolz 1.0.0" in (report / "index.html").read_text(encoding="utf-8")
-    assert re.search(rf"{at(tiny, 'import toolz')}: .*1\.0\.0", done.out), done.out
+    assert re.search(rf"{at(tiny, 'import os, time, toolz')}: .*1\.0\.0", done.out), done.out
     assert stored(tiny) == before
     assert not Checks(tiny.root).read()[0], "another environment says nothing about the published pages"
     again = verify(tiny, "--packages", "toolz==1.0.0")
     assert "installing" in done.out
     assert "installing" not in again.out
+    # Ctrl-C, which a terminal sends to all of them: the other environment's command ends its kernels, and says so.
+    tiny.write({"days/wait": ""})
+    command = [sys.executable, "-m", "coursebook", "verify", "--packages", "toolz==1.0.0", "--root", str(tiny.root)]
+    started = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "COURSE_UNDER_TEST": str(tiny.root)},
+    )
+    assert until((tiny.root / "days/begun").exists)
+    os.killpg(started.pid, signal.SIGINT)
+    _, said = started.communicate(timeout=30)
+    assert (started.returncode, said.count("interrupted")) == (130, 1), said
+    assert until(lambda: not tiny.processes()), tiny.processes()
+
+
+def test_a_report_is_not_written_among_the_pages(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> None:
+    tiny.cells("print(1)")
+    file = tmp_path_factory.mktemp("elsewhere") / "report"
+    file.write_text("mine", encoding="utf-8")
+    for words in (["verify"], ["verify", "--packages", "toolz"], ["outputs", "diff", "HEAD"]):
+        done = run(tiny, *words, "--report", str(tiny.root / "drift"))
+        assert done.code == 1
+        assert "drift: lies in the course, which would take the report's files for pages" in done.err
+        done = run(tiny, *words, "--report", str(file))
+        assert done.code == 1
+        assert "report: is a file; the report's files take a folder" in done.err
+    assert not (tiny.root / "drift").exists()
+    assert not (tiny.root / "outputs").exists()
+    assert file.read_text(encoding="utf-8") == "mine"
 
 
 @pytest.mark.parametrize("requirement", ["toolz=1", "-r x", "toolz==0.0.1.nothing"])

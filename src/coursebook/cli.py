@@ -62,7 +62,7 @@ example:
 VERIFYING = """\
 examples:
   coursebook verify                              every page, with the packages that are installed
-  coursebook verify days/day08 --report drift    one page, with a report to open in a browser
+  coursebook verify --report _build/drift        with a report to open in a browser
   coursebook verify --packages torch numpy       with the newest, in an environment of its own (needs uv)
 """
 
@@ -559,7 +559,19 @@ def _execute(arguments: argparse.Namespace, out: Console) -> int:
     return 0
 
 
+def _require_no_pages_in(folder: Path, root: Path, what: str) -> None:
+    """What is written to a folder of the course would be read as pages of it by the next build."""
+    root, full = root.resolve(), folder.resolve()
+    if full.is_relative_to(root) and not full.is_relative_to(root / "_build"):
+        problem = f"lies in the course, which would take {what} for pages; choose a folder below _build, or elsewhere"
+        raise CourseError(folder, None, problem)
+    if folder.exists() and not folder.is_dir():
+        raise CourseError(folder, None, f"is a file; {what} take a folder")
+
+
 def _verify(arguments: argparse.Namespace, out: Console) -> int:
+    if arguments.report:
+        _require_no_pages_in(arguments.report, arguments.root, "the report's files")
     if arguments.packages:
         return _verify_elsewhere(arguments, out)
     from .build import How
@@ -600,13 +612,20 @@ def _verify_elsewhere(arguments: argparse.Namespace, out: Console) -> int:
     command += ["--device", arguments.device, *(["--cold"] if arguments.cold else [])]
     command += ["--jobs", str(arguments.jobs)] if arguments.jobs else []
     command += ["--report", str(arguments.report)] if arguments.report else []
-    return subprocess.run([*command, "--as-canary", *arguments.packages], check=False).returncode
+    with subprocess.Popen([*command, "--as-canary", *arguments.packages]) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:  # which it has heard as well: it ends its kernels, and says so
+                continue
 
 
 def _diff(arguments: argparse.Namespace, out: Console) -> int:
     from .changes import changes, heading
     from .course import Course
 
+    if arguments.report:
+        _require_no_pages_in(arguments.report, arguments.root, "the report's files")
     drifts = changes(Course.load(arguments.root), arguments.commit)
     _print_drifts(out, drifts)
     _print_report(out, arguments.report, heading(arguments.commit), drifts)
@@ -732,12 +751,7 @@ def _notebooks(arguments: argparse.Namespace, out: Console) -> int:
     course = Course.load(arguments.root)
     docnames = _docnames(arguments.pages, course)
     folder = arguments.folder.resolve()
-    if folder.is_relative_to(course.root) and not folder.is_relative_to(course.root / "_build"):
-        raise CourseError(
-            arguments.folder,
-            None,
-            "lies in the course, which would take the notebooks for pages; choose another folder",
-        )
+    _require_no_pages_in(folder, arguments.root, "the notebooks")
     with _with_site(arguments, out):
         written = write(course, folder, docnames, with_outputs=arguments.outputs)
     out.print(f"[bold green]wrote[/] {_count(written, 'notebook')}: {escape(str(folder))}")
