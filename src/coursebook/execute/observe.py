@@ -21,7 +21,18 @@ def _start(root: str, asks_for_gpu: bool, hears_deprecations: bool) -> None:
     # What a fork server has imported, itself among it, is not the page's.
     before = set(sys.modules)
     read: dict[str, None] = {}
+    read_in: dict[str, set[int]] = {}  # by path: in which of the cells that ran, from 1
+    ran = 0
     written: set[str] = set()
+
+    def begin(info) -> None:  # type: ignore[no-untyped-def]
+        # What a cell runs itself by IPython's `run_cell` is a part of it, and isn't kept in the history.
+        nonlocal ran
+        ran += bool(info.store_history)
+
+    def note(name: str) -> None:
+        read.setdefault(name)
+        read_in.setdefault(name, set()).add(ran)
 
     def below(path: object) -> str:
         """The path relative to the root, with slashes, or nothing for what is no input."""
@@ -53,7 +64,7 @@ def _start(root: str, asks_for_gpu: bool, hears_deprecations: bool) -> None:
                 if is_written:
                     written.add(name)
                 elif name not in written:
-                    read.setdefault(name)
+                    note(name)
             elif event in ("os.listdir", "os.scandir"):
                 # Whatever looks for modules or installed packages lists the folder that the page is in, too; that
                 # says nothing about the page.
@@ -61,20 +72,24 @@ def _start(root: str, asks_for_gpu: bool, hears_deprecations: bool) -> None:
                 if "importlib" not in caller and not caller.endswith("pkgutil.py"):
                     name = below(arguments[0] if arguments and arguments[0] is not None else ".")
                     if name:
-                        read.setdefault(name + "/")
+                        note(name + "/")
         except Exception:
             pass
 
     def report() -> str:
-        """What was seen, as JSON: `read` (paths below the root), `peak_memory` (bytes), and of GPUs, as torch tells:
-        `cuda` (the name of the one that was used), `cuda_memory` (its peak in bytes), `offered` (of one that could have
-        been), `blind` (torch is there and finds none); `deprecations` (what libraries said will change)."""
+        """What was seen, as JSON: `read` (paths below the root), `read_in` (by path, of the cells that ran those that
+        read it, from 1), `modules` (the paths of those below the root, by name), `peak_memory` (bytes), and of GPUs, as
+        torch tells: `cuda` (the name of the one that was used), `cuda_memory` (its peak in bytes), `offered` (of one
+        that could have been), `blind` (torch is there and finds none); `deprecations` (what libraries said will
+        change)."""
+        modules: dict[str, str] = {}
         for name in sys.modules.keys() - before:
             module = sys.modules.get(name)
             source = getattr(module, "__file__", None)
             path = below(source) if source else ""
             if path:
                 read.setdefault(path)
+                modules[name] = path
         gpu = {"cuda": "", "cuda_memory": 0, "offered": "", "blind": False}
         torch = sys.modules.get("torch")
         if torch is not None and asks_for_gpu:
@@ -91,7 +106,10 @@ def _start(root: str, asks_for_gpu: bool, hears_deprecations: bool) -> None:
         except ImportError:  # Windows
             peak = 0
         seen = [name for name in read if name not in written and os.path.exists(os.path.join(root, name))]
-        return json.dumps({"read": sorted(seen), "peak_memory": peak, "deprecations": list(deprecations), **gpu})
+        by_cell = {"read_in": {name: sorted(read_in[name]) for name in seen if name in read_in}, "modules": modules}
+        return json.dumps(
+            {"read": sorted(seen), "peak_memory": peak, "deprecations": list(deprecations), **by_cell, **gpu}
+        )
 
     def line() -> str:
         """The line of the cell, from 1, at which the last traceback begins; 0 where none does. IPython's text names the
@@ -122,4 +140,7 @@ def _start(root: str, asks_for_gpu: bool, hears_deprecations: bool) -> None:
     module = types.ModuleType(NAME)
     module.report, module.line = report, line  # type: ignore[attr-defined]
     sys.modules[NAME] = module
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is not None:
+        shell.events.register("pre_run_cell", begin)
     sys.addaudithook(hear)
