@@ -31,8 +31,9 @@ _PARTS = {"source", "outputs", "execution_count"}
 class Provenance:
     """Who made these outputs, from what, and how.
 
-    `cells` holds a digest for each code cell, `inputs` one for each file read below the root, `packages` the version of
-    each distribution that the page's own code imported. `device` is what the kernel proved that it computed on, `gpu`
+    `cells` holds a digest for each code cell, `inputs` one for each file read below the root, `cell_inputs` for each
+    code cell those that it read itself (nothing at all where nobody watched), `packages` the version of each
+    distribution that the page's own code imported. `device` is what the kernel proved that it computed on, `gpu`
     (CUDA was initialized; `device_name` names it, `device_memory` is its peak) or `cpu`; `offered` names a GPU that the
     page could have used. `executed` is a UTC time in ISO 8601, `seconds` and `cell_seconds` are wall-clock times,
     `peak_memory` and `device_memory` are in bytes.
@@ -53,6 +54,7 @@ class Provenance:
     seconds: float = 0.0
     cell_seconds: tuple[float, ...] = ()
     peak_memory: int = 0
+    cell_inputs: tuple[tuple[str, ...], ...] = ()
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Provenance:
@@ -62,6 +64,7 @@ class Provenance:
             known[name] = tuple(known.get(name, ()))
         for name in ("inputs", "packages"):
             known[name] = dict(known.get(name, {}))
+        known["cell_inputs"] = _names_by_cell(known.get("cell_inputs", []), len(known["cells"]))
         made = cls(**known)
         texts = [made.code, made.device, made.device_name, made.offered, made.python, made.platform, made.commit]
         texts += [*made.cells, *made.inputs.values(), *made.packages.values()]
@@ -71,6 +74,15 @@ class Provenance:
         if datetime.datetime.fromisoformat(made.executed).tzinfo is None:
             raise ValueError(f"{made.executed} is in no time zone")
         return made
+
+
+def _names_by_cell(data: Any, cells: int) -> tuple[tuple[str, ...], ...]:
+    """Raises TypeError or ValueError for what isn't a list of names for each cell, or empty."""
+    if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in data):
+        raise TypeError("a name is something else")
+    if len(data) not in (0, cells):
+        raise ValueError(f"{len(data)} cells have inputs, but there are {cells}")
+    return tuple(tuple(names) for names in data)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from ..fingerprint import (
     modules_in,
 )
 from ..page import Cell, Page
+from ..reads import cell_inputs
 from ..store import Provenance
 from . import observe
 from .events import CellStarted, Event, PageDone
@@ -180,10 +181,12 @@ class Session:
 
     def _provenance(self, seen: Mapping[str, Any], when: datetime.datetime) -> Provenance:
         page, course = self.page, self._setting.course
+        inputs = _inputs(course, page, seen.get("read", []))
         return Provenance(
             code=code_digest(page),
             cells=cell_digests(page),
-            inputs=_inputs(course, page, seen.get("read", [])),
+            inputs=inputs,
+            cell_inputs=cell_inputs(course.root, page, inputs, seen),
             packages=distributions_of(_modules(course, page, seen.get("read", []))),
             device="gpu" if seen.get("cuda") else "cpu",
             device_name=seen.get("cuda", ""),

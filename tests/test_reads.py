@@ -1,0 +1,151 @@
+"""Which cell reads what, and which files may be published with some of a page's cells."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import HEAD
+from coursebook.errors import CourseError
+from coursebook.fingerprint import cell_digests, code_digest
+from coursebook.page import Page
+from coursebook.reads import cell_inputs, published
+from coursebook.store import Provenance, Store
+from test_store import notebook
+
+MODULES = {
+    "days/helper.py": "import first\nfrom pack import sub\n\n\ndef check():\n    import answers\n",
+    "days/first.py": "",
+    "days/answers.py": "",
+    "days/pack/__init__.py": "",
+    "days/pack/sub.py": "from . import below\n",
+    "days/pack/below.py": "",
+    "days/pack/key.py": "",
+}
+NAMES = {path.removeprefix("days/").removesuffix(".py").replace("/", "."): path for path in MODULES}
+NAMES = {name.removesuffix(".__init__"): path for name, path in NAMES.items()}
+
+
+def page_of(root: Path, *cells: str, head: str = HEAD, files: Collection[str] = ()) -> Page:
+    """A page with these code cells; one that begins with `:` has options."""
+    fences = "".join(f"```{{code-cell}} python\n{source}\n```\n\n" for source in cells)
+    (root / "days").mkdir(exist_ok=True)
+    (root / "days/one.md").write_text(f"{head}# One\n\n{fences}")
+    for name in files:
+        (root / name).write_text("")
+    return Page.read(root, Path("days/one.md"))
+
+
+def test_a_read_belongs_to_the_cell_that_ran(tmp_path: Path) -> None:
+    page = page_of(tmp_path, "a", ":tags: [skip-execution]\nb", ":tags: [claim]\n", "c", "d")
+    seen = {"read_in": {"x": [1, 3], "y": [2], "z": [0], "gone": [1]}}
+    assert cell_inputs(tmp_path, page, ("x", "y", "z"), seen) == (("x",), (), (), ("y",), ("x",))
+    assert cell_inputs(tmp_path, page, ("x", "y", "z"), {}) == ()
+
+
+@pytest.mark.parametrize(
+    ("source", "read"),
+    [
+        ("import pack", ["pack/__init__.py"]),
+        ("import pack.sub", ["pack/__init__.py", "pack/below.py", "pack/sub.py"]),
+        ("from pack import sub as s", ["pack/__init__.py", "pack/below.py", "pack/sub.py"]),
+        ("from pack.key import x", ["pack/__init__.py", "pack/key.py"]),
+        ("import helper", ["first.py", "helper.py", "pack/__init__.py", "pack/below.py", "pack/sub.py"]),
+        ("import json", []),
+    ],
+)
+def test_a_module_belongs_to_each_cell_that_imports_it(tmp_path: Path, source: str, read: list[str]) -> None:
+    (tmp_path / "days/pack").mkdir(parents=True)
+    for name, text in MODULES.items():
+        (tmp_path / name).write_text(text)
+    page = page_of(tmp_path, source)
+    found = cell_inputs(tmp_path, page, MODULES, {"read_in": {}, "modules": NAMES})
+    assert found == (tuple(f"days/{name}" for name in read),)
+
+
+FILES = ("days/data.csv", "days/key.csv", "days/both.csv", "days/quiet.bin", "days/loud.bin")
+CELLS = ("open('data.csv'), open('both.csv')", "load('loud.bin')", ":tags: [claim]\nopen('key.csv'), open('both.csv')")
+
+
+def made(page: Page, *cell_inputs: tuple[str, ...]) -> Provenance:
+    inputs = dict.fromkeys([*FILES, "days/"], "0")
+    return Provenance(code_digest(page), cell_digests(page), inputs, cell_inputs=cell_inputs)
+
+
+READ = (("days/both.csv", "days/data.csv"), (), ("days/both.csv", "days/key.csv"))
+
+
+def test_what_published_cells_read_is_published(tmp_path: Path) -> None:
+    page = page_of(tmp_path, *CELLS, files=FILES)
+    provenance = made(page, *READ)
+    assert published(tmp_path, page, provenance, {1, 2}) == ["days/data.csv", "days/both.csv", "days/loud.bin"]
+    assert published(tmp_path, page, provenance, {2}) == ["days/loud.bin"]
+    assert published(tmp_path, page, None, {1, 2}) == []
+    (tmp_path / "days/data.csv").unlink()
+    assert published(tmp_path, page, provenance, {1}) == ["days/both.csv"]
+
+
+def test_a_name_is_not_enough_where_another_cell_was_seen_reading(tmp_path: Path) -> None:
+    page = page_of(tmp_path, "print('as in key.csv')", ":tags: [claim]\nopen('key.csv')", files=FILES)
+    assert published(tmp_path, page, made(page, (), ("days/key.csv",)), {1}) == []
+
+
+def test_cells_are_known_again_where_the_page_has_changed_since(tmp_path: Path) -> None:
+    provenance = made(page_of(tmp_path, *CELLS, files=FILES), *READ)
+    page = page_of(tmp_path, "new = 1", *CELLS)
+    assert published(tmp_path, page, provenance, {1, 2}) == ["days/data.csv", "days/both.csv"]
+    page = page_of(tmp_path, CELLS[0], ":tags: [claim]\nopen('key.csv')")
+    assert published(tmp_path, page, provenance, {1}) == ["days/data.csv", "days/both.csv"]
+
+
+def test_outputs_from_before_cells_were_told_apart(tmp_path: Path) -> None:
+    head = HEAD.replace("---\nfile", "---\ncoursebook: {inputs: ['days/*.bin']}\nfile", 1)
+    page = page_of(tmp_path, *CELLS, files=FILES, head=head)
+    # All that ran is published: what wasn't declared was read by it.
+    assert published(tmp_path, page, made(page), {1, 2, 3}) == [n for n in FILES if n != "days/quiet.bin"]
+    assert published(tmp_path, page, made(page), {1, 2}) == ["days/data.csv", "days/both.csv", "days/loud.bin"]
+
+
+@pytest.mark.parametrize(
+    ("source", "is_named"),
+    [
+        ("open('data.csv')", True),
+        ("!wc days/data.csv", True),
+        ("# from data.csv.", True),
+        ("open('mydata.csv')", False),
+        ("open('data.csv.gz')", False),
+        ("data = csv", False),
+    ],
+)
+def test_how_code_names_a_file(tmp_path: Path, source: str, is_named: bool) -> None:
+    page = page_of(tmp_path, source, files=FILES)
+    assert published(tmp_path, page, made(page, ()), {1}) == (["days/data.csv"] if is_named else [])
+
+
+def test_an_import_names_a_module(tmp_path: Path) -> None:
+    page = page_of(tmp_path, "from helper import f", ":tags: [claim]\n1", files=("days/helper.py", "days/other.py"))
+    old = Provenance(code_digest(page), cell_digests(page), {"days/helper.py": "0", "days/other.py": "0"})
+    assert published(tmp_path, page, old, {1}) == ["days/helper.py"]
+
+
+MADE = Provenance("c", ("a",), {"x": "y"}, executed="2026-11-21T00:00:00+00:00")
+
+
+def test_what_cells_read_is_stored(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write("one", notebook(("1", "")), replace(MADE, cell_inputs=(("x", "z"),)))
+    stored = store.read("one")
+    assert stored is not None
+    assert stored.provenance.cell_inputs == (("x", "z"),)
+
+
+@pytest.mark.parametrize("data", [[["x"], []], ["x"], [[1]], [{"x": 1}], 5, "x"], ids=repr)
+def test_what_cells_read_is_a_list_for_each(tmp_path: Path, data: Any) -> None:
+    store = Store(tmp_path)
+    store.write("one", notebook(("1", "")), replace(MADE, cell_inputs=data))
+    with pytest.raises(CourseError, match="not outputs that Coursebook wrote"):
+        store.read("one")
