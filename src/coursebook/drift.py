@@ -14,13 +14,12 @@ from nbformat.v4 import new_output
 
 from .compare import CellComparison, Difference, Verdict, compare_cell
 from .errors import plain
-from .page import CLAIM, Cell, Page, rows_of
+from .page import Cell, Page, rows_of
 from .store import Provenance
+from .tags import CLAIM, shows_outputs, shows_stream
 from .text import distance, is_metric
 from .tolerance import Tolerance
 
-# Cells of which readers see no outputs: all that matters is whether they raise.
-UNSEEN_TAGS = {CLAIM, "remove-cell", "remove-output"}
 _ORDER: tuple[Verdict, ...] = ("same", "within tolerance", "changed")
 # A glued value that is pasted as it is, be it a figure or a table; the others stand within sentences.
 _PASTED = re.compile(r"\{glue:?(?:any|figure)?\}\s*`?([^`\s]+)")
@@ -156,15 +155,15 @@ def _code_cells(notebook: NotebookNode) -> list[NotebookNode]:
 
 def _seen(cell: Cell, outputs: Iterable[NotebookNode], pasted: set[str]) -> tuple[NotebookNode, ...]:
     """Of a cell's outputs those that readers see, here or where they are pasted, and its errors."""
-    is_seen = not UNSEEN_TAGS & set(cell.tags)
+    is_seen = shows_outputs(cell.tags)
     found = []
     for output in outputs:
         note = output.get("metadata", {}).get("scrapbook") or {}
         if note.get("mime_prefix"):
             if note.get("name") in pasted:
                 found.append(_without_prefix(output))
-        elif is_seen or output["output_type"] == "error":
-            found.append(output)
+        elif output["output_type"] == "error" or (is_seen and shows_stream(cell.tags, output.get("name", ""))):
+            found.append(output)  # of a cell whose outputs readers don't see it matters whether it raises
     return tuple(found)
 
 

@@ -20,10 +20,9 @@ from .fingerprint import EXECUTION_TAGS, distributions_of, imported_modules, lan
 from .page import Cell, Page
 from .snapshot import SITE
 from .store import Provenance, Store, StoredPage, replacing
+from .tags import hides_source, is_in_notebook
 
 FOLDER = "notebooks"  # of the site
-_HIDDEN = {"hide-input", "hide-cell", "remove-input"}
-_LEAVES = {"remove-cell", "claim"}
 _FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}  # as JupyterLab calls it, and Colab
 
 
@@ -92,7 +91,7 @@ def notebook(
                 made.append(_code(f"own-{position}", f"# {purpose}\n", {}))
             case Code(number, title_of_fold):
                 cell = cells[number]
-                if not _LEAVES & set(cell.tags):
+                if is_in_notebook(cell.tags):
                     source = f"# @title {title_of_fold}\n{cell.source}" if title_of_fold else cell.source
                     made.append(_code(f"cell-{number}", source, _metadata(cell, title_of_fold)))
     return _serialize({"cells": made, "metadata": _of_notebook(page), "nbformat": 4, "nbformat_minor": 5})
@@ -154,7 +153,7 @@ def _preparation(page: Page, files_read: Iterable[str], site: Site, provenance: 
 
 def _packages(page: Page, provenance: Provenance | None) -> dict[str, str]:
     """The distributions that a notebook of the page needs, with the versions that it was executed with."""
-    claims = [cell for cell in page.cells if _LEAVES & set(cell.tags)]
+    claims = [cell for cell in page.cells if not is_in_notebook(cell.tags)]
     others = imported_modules(cell for cell in page.cells if cell not in claims)
     found = dict(provenance.packages) if provenance else distributions_of(others)
     unneeded = {"ipython", "ipywidgets", *distributions_of(imported_modules(claims) - others)}
@@ -166,7 +165,7 @@ def _metadata(cell: Cell, folded: str) -> dict[str, Any]:
     metadata: dict[str, Any] = {}
     if tags := sorted(EXECUTION_TAGS & set(cell.tags)):
         metadata["tags"] = tags
-    if folded or _HIDDEN & set(cell.tags):
+    if folded or hides_source(cell.tags):
         metadata |= _FOLDED
     return metadata
 

@@ -19,8 +19,6 @@ from .errors import CellError, CourseError
 from .tolerance import Tolerance
 
 SUFFIXES = (".md", ".ipynb")
-# The tag of cells that assert what the text says about the outputs.
-CLAIM = "claim"
 _CODE_FENCE = re.compile(r"^(?:`{3,}|~{3,}|:{3,})\{code-cell\}")
 _FENCE = re.compile(r"^\s*(?P<marker>`{3,}|~{3,}|:{3,})(?P<info>.*)$")
 

@@ -6,7 +6,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
-from ..page import CLAIM
+from ..tags import CLAIM
 
 
 class RemoveClaims(SphinxTransform):

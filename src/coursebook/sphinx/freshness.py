@@ -18,8 +18,8 @@ from sphinx.environment import BuildEnvironment
 
 from ..badge import Color, badge
 from ..checks import Checks, PageCheck, Watched, watched
-from ..page import CLAIM
 from ..plan import Decision
+from ..tags import CLAIM
 from .current import current
 from .feed import put
 from .notice import worth_naming

@@ -24,13 +24,13 @@ from sphinx_thebe import ThebeButtonNode
 from ..fingerprint import language
 from ..javascript import MADE, Unavailable, bundle, digest, make_bundle
 from ..live import Live
-from ..page import CLAIM, Page
+from ..page import Page
+from ..tags import CLAIM, is_removed
 from .assets import STATIC
 from .current import current
 
 logger = logging.getLogger(__name__)
 FOLDER = "live"
-_REMOVED = {"remove-cell", "remove_cell"}
 _SOLUTION = ("{solution-start}", "{solution-end}")
 
 
@@ -135,8 +135,7 @@ def _cells(page: Page, doctree: nodes.document) -> Iterator[dict[str, Any]]:
             continue
         tags = set(cell.metadata.get("tags", ()))
         node = shown.get(index)
-        is_removed = bool(tags & _REMOVED) or _removes_both(tags)
-        if CLAIM in tags or (node is None and (not is_removed or (withholds and is_in_solution))):
+        if CLAIM in tags or (node is None and (not is_removed(tags) or (withholds and is_in_solution))):
             continue
         told: dict[str, Any] = {}
         if node is None or not any(_is(child, "cell_code_source") for child in node.findall(nodes.container)):
@@ -152,10 +151,6 @@ def _cells(page: Page, doctree: nodes.document) -> Iterator[dict[str, Any]]:
 
 def _is(node: nodes.Element, element: str) -> bool:
     return bool(node.get("nb_element") == element)
-
-
-def _removes_both(tags: set[str]) -> bool:
-    return bool(tags & {"remove-input", "remove_input"}) and bool(tags & {"remove-output", "remove_output"})
 
 
 def _ends_in_solution(text: str, before: bool) -> bool:

@@ -8,9 +8,9 @@ from typing import Any
 from markupsafe import Markup
 from sphinx.application import Sphinx
 
-from ..page import CLAIM
 from ..plan import Decision
 from ..store import Provenance
+from ..tags import CLAIM
 from .current import current
 
 
