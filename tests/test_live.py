@@ -195,9 +195,11 @@ def test_what_is_in_the_pages(tiny: Tiny) -> None:
     config = configured().replace("[coursebook]", "[coursebook, sphinx_exercise]")
     toc = FILES["_toc.yml"] + "  - file: days/lab\n"
     index = "# Home\n\n```{thebe-button} Run it <b>\n```\n"
+    lab = SOLUTION.replace("before = 1", "before = len(open('x.csv').read())")
+    lab = lab.replace("secret = 1", "secret = open('secret.csv').read()")
     tiny.write(
-        {"_config.yml": str(config), "_toc.yml": toc, "days/one.md": PAGE, "days/lab.md": SOLUTION, "index.md": index}
-    )
+        {"_config.yml": str(config), "_toc.yml": toc, "days/one.md": PAGE, "days/lab.md": lab, "index.md": index}
+    ).write({"days/x.csv": "1", "days/secret.csv": "1"})
     built = tiny.build()
     assert built.code == 0, built.err
     page = told(tiny.html())
@@ -211,8 +213,10 @@ def test_what_is_in_the_pages(tiny: Tiny) -> None:
     assert "token" not in page
     assert page["binder"] == "https://mybinder.org/build/gh/a/b/binder"
 
-    assert told(tiny.html("days/lab"))["cells"] == [{"source": "before = 1"}, {}]
+    assert told(tiny.html("days/lab"))["cells"] == [{"source": "before = len(open('x.csv').read())"}, {}]
     assert "secret" not in tiny.html("days/lab")
+    # What is run must find its files, where the notebooks are.
+    assert {name for name in tiny.site() if name.endswith(".csv")} == {"notebooks/days/x.csv"}
     # A page without code cells has no button of its own, and no script.
     assert "live-button" not in tiny.html("index")
     assert "Run it &lt;b&gt;</button>" in tiny.html("index")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -273,6 +274,84 @@ def test_what_is_not_released_is_in_no_notebook(tiny: Tiny) -> None:
     assert tiny.build("--drafts").code == 0
     assert "hidden_code" in (folder / "days/one.ipynb").read_text()
     assert (folder / "days/two.ipynb").exists()
+
+
+READS = """\
+---
+file_format: mystnb
+kernelspec: {name: python3, display_name: Python 3}
+coursebook: {solutions: 2999-01-01, inputs: ["days/declared.csv", "days/named.bin"]}
+---
+
+# One
+
+```{code-cell} python
+import shown
+print(open("data.csv").read(), open("both.csv").read())  # and named.bin
+```
+
+```{code-cell} python
+:tags: [claim]
+import hidden, shown
+assert open("answers.csv").read() == open("both.csv").read()
+```
+
+```{code-cell} python
+:tags: [remove-cell]
+open("removed.csv").read()
+```
+
+````{exercise} E
+:label: e
+Do.
+````
+
+````{solution-start} e
+````
+```{code-cell} python
+open("key.csv").read()
+```
+````{solution-end}
+````
+"""
+
+
+@pytest.mark.kernel
+def test_only_what_published_cells_read_is_published(
+    tiny: Tiny, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("data.csv", "both.csv", "answers.csv", "removed.csv", "key.csv", "declared.csv", "named.bin")
+    tiny.write({f"days/{name}": "7" for name in names})
+    tiny.write({"days/shown.py": "", "days/hidden.py": "", "days/one.md": READS})
+    tiny.write({"_config.yml": CONFIG.replace("bibtex_bibfiles: [references.bib]\n", "")})
+    folder, wanted = tiny.root / "_build/html/notebooks", {"both.csv", "data.csv", "named.bin", "shown.py"}
+
+    def files() -> set[str]:
+        return {path.name for path in folder.rglob("*.*")} - {"one.ipynb"}
+
+    assert tiny.build().code == 0
+    assert files() == wanted
+    preparation = json.loads((folder / "days/one.ipynb").read_text())["cells"][1]["source"]
+    assert {name for name in names if name in preparation} == wanted - {"shown.py"}
+    assert sum(name in preparation for name in ("hidden.py", "shown.py")) == 1
+    # Nor are they on the branch that notebooks are launched from.
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    remote = tmp_path_factory.mktemp("remote") / "remote.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", str(remote)], check=True)
+    assert main(["publish-notebooks", str(remote), "--root", str(tiny.root)]) == 0
+    listed = subprocess.run(
+        ["git", "-C", str(remote), "ls-tree", "-r", "--name-only", "launch"], capture_output=True, text=True, check=True
+    )
+    assert {Path(row).name for row in listed.stdout.split()} == wanted | {"one.ipynb", "README.md"}
+    # A draft shows its author all; the next site forgets it, though the page's outputs are the same.
+    assert tiny.build("--drafts").code == 0
+    assert files() == wanted | {"key.csv"}
+    assert tiny.build().code == 0
+    assert files() == wanted
+    # What a cell that isn't shown reads first is published once another reads it as well.
+    tiny.write({"days/one.md": READS.replace("import shown\n", "import shown, hidden\nopen('answers.csv')\n", 1)})
+    assert tiny.build().code == 0
+    assert files() == wanted | {"hidden.py", "answers.csv"}
 
 
 @pytest.mark.kernel

@@ -66,6 +66,19 @@ class Site:
         return f"{self.address}{FOLDER}/{quote(path)}" if self.address else ""
 
 
+def numbers_of(page: Page, parts: Iterable[Part]) -> set[int]:
+    """The numbers of the page's code cells that a notebook of these parts has."""
+    return {
+        part.number for part in parts if isinstance(part, Code) and is_in_notebook(page.cells[part.number - 1].tags)
+    }
+
+
+def numbers_in(made: bytes) -> set[int]:
+    """The numbers of the page's code cells that a notebook has."""
+    names = (re.fullmatch(r"cell-(\d+)", cell["id"]) for cell in json.loads(made)["cells"])
+    return {int(name[1]) for name in names if name}
+
+
 def notebook(
     page: Page,
     title: str,
@@ -79,7 +92,7 @@ def notebook(
     `files_read` are those, relative to the course's root, that the page's code reads; they are published beside the
     notebooks. `provenance` says in which versions packages are installed. The same page gives the same bytes.
     """
-    cells = {cell.number: cell for cell in page.cells}
+    cells, kept = {cell.number: cell for cell in page.cells}, numbers_of(page, parts)
     made: list[dict[str, Any]] = [_text("about", _about(page, title, site))]
     if source := _preparation(page, files_read, site, provenance):
         made.append(_code("install", source, _FOLDED))
@@ -91,7 +104,7 @@ def notebook(
                 made.append(_code(f"own-{position}", f"# {purpose}\n", {}))
             case Code(number, title_of_fold):
                 cell = cells[number]
-                if is_in_notebook(cell.tags):
+                if number in kept:
                     source = f"# @title {title_of_fold}\n{cell.source}" if title_of_fold else cell.source
                     made.append(_code(f"cell-{number}", source, _metadata(cell, title_of_fold)))
     return _serialize({"cells": made, "metadata": _of_notebook(page), "nbformat": 4, "nbformat_minor": 5})

@@ -16,6 +16,7 @@ from typing import Any
 
 from docutils import nodes
 from markupsafe import escape
+from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
@@ -127,15 +128,10 @@ def _cells(page: Page, doctree: nodes.document) -> Iterator[dict[str, Any]]:
     outputs are. `fails` is a cell that is meant to fail, `skipped` one that the build doesn't execute.
     """
     shown = {node["cell_index"]: node for node in doctree.findall(nodes.container) if _is(node, "cell_code")}
-    withholds = current.moment is not None and not current.moment.shows_solutions(page)
-    is_in_solution = False
-    for index, cell in enumerate(page.notebook().cells):
-        if cell.cell_type != "code":
-            is_in_solution = _ends_in_solution(cell.source, is_in_solution)
-            continue
+    for index, cell, is_withheld in _code_cells(page):
         tags = set(cell.metadata.get("tags", ()))
         node = shown.get(index)
-        if CLAIM in tags or (node is None and (not is_removed(tags) or (withholds and is_in_solution))):
+        if CLAIM in tags or (node is None and (not is_removed(tags) or is_withheld)):
             continue
         told: dict[str, Any] = {}
         if node is None or not any(_is(child, "cell_code_source") for child in node.findall(nodes.container)):
@@ -147,6 +143,26 @@ def _cells(page: Page, doctree: nodes.document) -> Iterator[dict[str, Any]]:
         if "skip-execution" in tags:
             told["skipped"] = True
         yield told
+
+
+def run_unseen(page: Page) -> set[int]:
+    """The numbers of the code cells that live code runs though the page has nothing of them."""
+    return {
+        cell.number
+        for cell, (_, _, is_withheld) in zip(page.cells, _code_cells(page), strict=True)
+        if CLAIM not in cell.tags and is_removed(cell.tags) and not is_withheld
+    }
+
+
+def _code_cells(page: Page) -> Iterator[tuple[int, NotebookNode, bool]]:
+    """The page's code cells, each with its place in the notebook, and whether it is in a solution that isn't out."""
+    withholds = current.moment is not None and not current.moment.shows_solutions(page)
+    is_in_solution = False
+    for index, cell in enumerate(page.notebook().cells):
+        if cell.cell_type == "code":
+            yield index, cell, withholds and is_in_solution
+        else:
+            is_in_solution = _ends_in_solution(cell.source, is_in_solution)
 
 
 def _is(node: nodes.Element, element: str) -> bool:

@@ -21,9 +21,24 @@ from markdownify import MarkdownConverter
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from ..notebooks import FOLDER, Blank, Code, Part, Site, Text, expand_macros, notebook, plain_text
+from ..notebooks import (
+    FOLDER,
+    Blank,
+    Code,
+    Part,
+    Site,
+    Text,
+    expand_macros,
+    notebook,
+    numbers_in,
+    numbers_of,
+    plain_text,
+)
 from ..page import Page
+from ..reads import published
+from ..store import Provenance
 from .current import current
+from .live import run_unseen
 from .share import course_title, site_of
 
 logger = logging.getLogger(__name__)
@@ -258,9 +273,9 @@ def _write(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any
     title = app.env.titles[pagename].astext()
     target = path_in(Path(app.outdir), pagename)
     target.parent.mkdir(parents=True, exist_ok=True)
-    stored = current.decisions[pagename].stored
-    provenance = stored.provenance if stored else None
-    target.write_bytes(notebook(page, title, parts, site, _files_read(page), provenance))
+    provenance = _provenance(page)
+    files = published(current.root, page, provenance, numbers_of(page, parts))
+    target.write_bytes(notebook(page, title, parts, site, files, provenance))
 
 
 def path_in(site: Path, docname: str) -> Path:
@@ -273,11 +288,22 @@ def _page(docname: str) -> Page | None:
     return decision.page if decision else None
 
 
-def _files_read(page: Page) -> list[str]:
-    decision = current.decisions[page.docname]
-    provenance = decision.stored.provenance if decision.stored else None
-    # A folder is an input where its names were listed; the files that were read are inputs themselves.
-    return [name for name in (provenance.inputs if provenance else ()) if (current.root / name).is_file()]
+def _provenance(page: Page) -> Provenance | None:
+    stored = current.decisions[page.docname].stored
+    return stored.provenance if stored else None
+
+
+def _files(app: Sphinx) -> set[str]:
+    """What the notebooks of the site read, and the cells that live code runs beside theirs."""
+    found: set[str] = set()
+    for decision in current.decisions.values():
+        page, path = decision.page, path_in(Path(app.outdir), decision.page.docname)
+        # Pages that weren't written again have theirs from before.
+        numbers = numbers_in(path.read_bytes()) if path.is_file() else set()
+        if app.config.coursebook_live_version:
+            numbers |= run_unseen(page)
+        found.update(published(current.root, page, _provenance(page), numbers))
+    return found
 
 
 def _images(app: Sphinx, pagename: str, site: Site) -> Callable[[str], str]:
@@ -301,14 +327,14 @@ def _images(app: Sphinx, pagename: str, site: Site) -> Callable[[str], str]:
 
 
 def _tidy(app: Sphinx, exception: Exception | None) -> None:
-    """Publish what the notebooks read, and leave nothing of pages that have no code any more."""
+    """Publish what the notebooks read, and leave nothing of pages that have no code any more, or of what is secret."""
     folder = Path(app.outdir) / FOLDER
     if exception or app.builder.name != "html" or not current.decisions:
         return
-    files_read = {name for decision in current.decisions.values() for name in _files_read(decision.page)}
+    files = _files(app)
     wanted = {path_in(Path(app.outdir), docname) for docname in current.decisions}
-    wanted |= {folder / name for name in files_read}
-    for name in files_read:
+    wanted |= {folder / name for name in files}
+    for name in files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(current.root / name, folder / name)
     for path in list(folder.rglob("*")):

@@ -68,8 +68,10 @@ def _outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[
 
 def _state(docname: str) -> str:
     decision = current.decisions[docname]
-    digest = decision.stored.digest if decision.stored else ""
-    return f"{digest} {current.executes(docname)} {shown(decision)}"
+    stored = decision.stored
+    # What a page's notebook fetches is said by those.
+    read = (stored.digest, list(stored.provenance.inputs), stored.provenance.cell_inputs) if stored else ""
+    return f"{read} {current.executes(docname)} {shown(decision)}"
 
 
 def setup_outputs(app: Sphinx) -> None:
