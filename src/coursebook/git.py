@@ -13,7 +13,8 @@ from .errors import CourseError, plain
 # Set while git runs a hook: what they name is another repository than ours.
 _ELSEWHERE = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR", "GIT_PREFIX",
+    "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_NAMESPACE", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE", "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INTERNAL_SUPER_PREFIX", "GIT_NO_REPLACE_OBJECTS", "GIT_REPLACE_REF_BASE", "GIT_QUARANTINE_PATH",
 )  # fmt: skip
 # Nothing is asked, the index of a checkout isn't refreshed, and what git says can be understood here.
 _QUIETLY = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
@@ -122,13 +123,34 @@ class Repository:
         return {os.fsdecode(name): entry for entry, _, name in rows}
 
 
+def commit_of(root: Path) -> str:
+    """The commit that was checked out, marked where files had been changed since; empty where git doesn't know."""
+    told = quick(root, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+    return os.fsdecode(told or b"").strip()
+
+
+def quick(root: Path, *arguments: str, seconds: float = 20) -> bytes | None:
+    """What git says in `root`; None where it isn't there, has no answer, or needs longer than that."""
+    try:
+        done = run(*arguments, cwd=root, seconds=seconds)
+    except (CourseError, OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
 def run(
-    *arguments: str, cwd: Path, data: bytes = b"", environment: Mapping[str, str] | None = None
+    *arguments: str,
+    cwd: Path,
+    data: bytes = b"",
+    environment: Mapping[str, str] | None = None,
+    seconds: float | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run git in `cwd`. Raises CourseError when there is no git."""
+    """Run git in `cwd`. Raises CourseError when there is no git, TimeoutExpired when it takes longer than `seconds`."""
     command, variables = ["git", *arguments], environment or _environment()
     try:
-        return subprocess.run(command, cwd=cwd, env=variables, input=data, capture_output=True, check=False)
+        return subprocess.run(
+            command, cwd=cwd, env=variables, input=data, capture_output=True, check=False, timeout=seconds
+        )
     except FileNotFoundError as error:
         if error.filename != "git":
             raise

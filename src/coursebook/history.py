@@ -10,11 +10,11 @@ import contextlib
 import datetime
 import hashlib
 import json
-import os
 import re
-import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from .git import quick
 
 _HEAD = re.compile(r"[0-9a-f]{40,64} \d+")
 
@@ -104,15 +104,5 @@ def _time(seconds: int | None) -> datetime.datetime | None:
 
 def _git(root: Path, *arguments: str) -> str | None:
     """What git says, or None where it isn't there, this is no repository, or it has no commit."""
-    try:
-        told = subprocess.run(
-            ["git", "-c", "core.quotePath=false", *arguments],
-            cwd=root,
-            capture_output=True,
-            check=False,
-            timeout=20,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return told.stdout.decode("utf-8", "surrogateescape") if told.returncode == 0 else None
+    told = quick(root, "-c", "core.quotePath=false", *arguments)
+    return None if told is None else told.decode("utf-8", "surrogateescape")

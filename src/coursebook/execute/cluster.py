@@ -23,6 +23,7 @@ from distributed.versions import VersionMismatchWarning
 
 from ..course import Course
 from ..errors import CourseError
+from ..git import commit_of
 from ..page import Page
 from . import dispatch
 from .crew import Crew
@@ -31,7 +32,6 @@ from .events import Event
 from .local import modules_ahead
 from .parcel import Parcel
 from .roster import meet, needed, refusal
-from .session import commit_of
 from .worker import Run
 
 REACH = 10.0  # s to reach the scheduler in, and to take leave of it

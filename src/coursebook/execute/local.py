@@ -17,10 +17,11 @@ from ..cores import cores
 from ..course import Course
 from ..errors import CourseError
 from ..fingerprint import full_names_in
+from ..git import commit_of
 from ..page import Page
 from .events import Event, PageFailed, PageStarted
 from .kernels import ForkServer, can_fork
-from .session import Session, Setting, commit_of
+from .session import Session, Setting
 
 
 @dataclass(frozen=True)

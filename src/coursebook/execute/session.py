@@ -8,7 +8,6 @@ import datetime
 import json
 import platform
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -301,18 +300,6 @@ def _modules(course: Course, page: Page, read: Iterable[str]) -> set[str]:
             with suppress(OSError, UnicodeDecodeError):
                 found |= modules_in((course.root / name).read_text(encoding="utf-8"))
     return found
-
-
-def commit_of(root: Path) -> str:
-    """The commit that was checked out, marked where files had been changed since; nothing where there is no git."""
-    try:
-        told = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            cwd=root, capture_output=True, text=True, check=False, timeout=20,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return told.stdout.strip()
 
 
 def _code_cells(page: Page, notebook: nbformat.NotebookNode) -> list[tuple[int, Cell]]:
