@@ -266,7 +266,7 @@ def test_finished_pages_survive_a_failure(course: Tiny) -> None:
             "coursebook_picture_font, coursebook_timezone)",
         ),
         ("coursebook_timezone: Atlantis", "`coursebook_timezone` takes a name like Europe/Zurich"),
-        ("coursebook_max_age: -1", "`coursebook_max_age` takes a number of days above 0, not -1"),
+        ("coursebook_max_age: -1", "`coursebook_max_age` takes a number of days above 0, up to 1e6, not -1"),
         ("coursebook_packages: {numpy: roughly}", "`coursebook_packages` takes distributions, each with `major`"),
     ],
 )

@@ -18,6 +18,7 @@ from sphinx_external_toc.api import SiteMap
 from sphinx_external_toc.parsing import MalformedError, parse_toc_data
 
 from .address import ALLOWED, BadAddress, site_address
+from .amount import DAYS, MOST, is_amount
 from .errors import CourseError, CourseErrors
 from .live import allowed_server
 from .memory import recall
@@ -207,6 +208,7 @@ def _load_config(root: Path) -> dict[str, Any]:
             errors.append(CourseError(CONFIG, line_of_key(text, str(key)), f"unknown key {key!r}; {hint}"))
     errors.extend(_bad_options(root, config, text))
     errors.extend(_bad_address(config, text))
+    errors.extend(_bad_timeout(config, text))
     # Jupyter Book's own schema knows the types; it only prints a box about them.
     from jupyter_book.config import get_validator
 
@@ -231,10 +233,12 @@ def _bad_options(root: Path, config: Mapping[str, Any], text: str) -> Iterator[C
             allowed = "distributions, each with `major`, `minor`, `patch` or `exact`"
         elif key == "coursebook_max_age":
             good = _is_days(value)
-            allowed = "a number of days above 0"
+            allowed = "a number of days above 0, up to 1e6"
         elif key == "coursebook_jobs":
             good = isinstance(value, dict) and all(is_job(name) and _is_days(days) for name, days in value.items())
-            allowed = "jobs, each with the days after which one that hasn't run is overdue, like {drift: 14}"
+            allowed = (
+                "jobs, each with the days after which one that hasn't run is overdue, like {drift: 14}, and up to 1e6"
+            )
         elif key == "coursebook_timezone":
             good = isinstance(value, str) and value in zoneinfo.available_timezones()
             allowed = "a name like Europe/Zurich or America/New_York"
@@ -269,7 +273,7 @@ def is_job(name: object) -> bool:
 
 
 def _is_days(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+    return is_amount(value, DAYS)
 
 
 def _is_sources(value: Any) -> bool:
@@ -287,6 +291,14 @@ def _bad_address(config: Mapping[str, Any], text: str) -> Iterator[CourseError]:
             site_address(value)
         except BadAddress:
             yield CourseError(CONFIG, line_of_key(text, *keys), f"`{keys[-1]}` takes {ALLOWED}, not {value!r}")
+
+
+def _bad_timeout(config: Mapping[str, Any], text: str) -> Iterator[CourseError]:
+    """A time that no clock measures; Jupyter Book's schema knows the rest: -1 is no limit."""
+    value = config["execute"].get("timeout") if isinstance(config.get("execute"), dict) else None
+    if isinstance(value, (int, float)) and not value <= MOST:
+        line = line_of_key(text, "execute", "timeout")
+        yield CourseError(CONFIG, line, f"`timeout` takes a number of seconds up to 1e9, or -1, not {value!r}")
 
 
 def _load_toc(root: Path, names: list[str]) -> dict[str, int | None]:

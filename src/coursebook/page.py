@@ -15,16 +15,13 @@ from typing import Any, Literal
 import nbformat
 import yaml
 
+from .amount import is_amount
 from .errors import CellError, CourseError
 from .tolerance import Tolerance
 
 SUFFIXES = (".md", ".ipynb")
 _CODE_FENCE = re.compile(r"^(?:`{3,}|~{3,}|:{3,})\{code-cell\}")
 _FENCE = re.compile(r"^\s*(?P<marker>`{3,}|~{3,}|:{3,})(?P<info>.*)$")
-
-
-def _positive(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
 
 
 def _is_texts(value: Any) -> bool:
@@ -72,8 +69,8 @@ class Options:
     )
     timeout: float | None = _option(
         None,
-        _positive,
-        "a number of seconds above 0",
+        is_amount,
+        "a number of seconds above 0, up to 1e9",
         "seconds that one cell may run; without it `execute: timeout` in _config.yml",
     )
     inputs: tuple[str, ...] = _option(
@@ -86,7 +83,7 @@ class Options:
         tuple,
     )
     max_output: float = _option(
-        10, _positive, "a number of megabytes above 0", "megabytes that one cell may print and draw"
+        10, is_amount, "a number of megabytes above 0, up to 1e9", "megabytes that one cell may print and draw"
     )
     tolerance: Tolerance = _option(
         Tolerance(),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
+
+from .amount import is_number
 
 Verdict = Literal["same", "within tolerance", "changed"]
 Kind = Literal["text", "number", "figure", "table", "error", "warning", "output"]
@@ -51,7 +52,7 @@ class Tolerance:
             if key == "volatile":
                 if not isinstance(value, bool):
                     raise ValueError(f"`volatile` takes true or false, not {value!r}")
-            elif isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+            elif not is_number(value) or value < 0:
                 raise ValueError(f"`{key}` takes a number from 0, not {value!r}")
         return replace(base, **given)
 
