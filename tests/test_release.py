@@ -7,13 +7,14 @@ import re
 import subprocess
 import sys
 import zlib
+import zoneinfo
 from html import unescape
 from pathlib import Path
 
 import pytest
 from icalendar import Calendar
 
-from conftest import CONFIG, Tiny
+from conftest import CONFIG, FILES, Tiny
 from coursebook.sphinx.frontmatter import without_options
 
 pytestmark = pytest.mark.kernel
@@ -215,6 +216,22 @@ def test_the_next_class_is_marked_and_the_calendar_has_the_dates(course: Tiny) -
     assert events["Due: Essay"].decoded("dtstart") == datetime.date(2027, 2, 20)
     assert course.build("--as-of", "2027-02-15", "--force").code == 0
     assert (course.root / "_build/html/calendar.ics").read_bytes() == first, "equal dates are equal bytes"
+
+
+def test_drafts_are_those_of_the_day_where_the_course_is_taught(course: Tiny) -> None:
+    here = datetime.datetime.now().date()
+    # They are 26 hours apart, so that one of them has another day than we have.
+    zones = ("Pacific/Kiritimati", "Etc/GMT+12")
+    zone, there = next(
+        (zone, day) for zone in zones if (day := datetime.datetime.now(zoneinfo.ZoneInfo(zone)).date()) != here
+    )
+    config = CONFIG.replace("config: {", f"config: {{coursebook_timezone: {zone}, ")
+    one = f"---\ncoursebook: {{date: {min(here, there)}}}\n---\n# Day one\n"
+    index = "# Home\n\n```{schedule}\n```\n"
+    course.write({"_config.yml": config, "_toc.yml": FILES["_toc.yml"], "index.md": index, "days/one.md": one})
+    course.write(dict.fromkeys(("days/two.md", "days/below.md", "labs/late.md")))
+    assert course.build("--drafts").code == 0
+    assert ("next-class" in course.html("index")) == (there < here)
 
 
 def test_a_release_ends_the_time_in_which_nothing_changes(course: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:

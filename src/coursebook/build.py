@@ -77,11 +77,12 @@ def build(
     process: RenderingProcess,
     *,
     lenient: bool = False,
-    moment: Moment | None = None,
+    as_of: datetime.date | None = None,
+    drafts: bool = False,
 ) -> Result:
     """Build the course at `root`, the site in `process`; `snapshot` was made before, and is saved when all is well.
 
-    The site is that of `moment`, or of today.
+    The site is that of the day `as_of`, or of today where the course is taught; with `drafts`, of all that there is.
 
     A page that fails keeps its last good outputs on the site, with a notice, and doesn't hold back the others. Raises
     CourseErrors after that, or when the site can't be rendered: then the earlier site stays as it is.
@@ -93,16 +94,19 @@ def build(
     if any(decision.state == "unreadable" for decision in decisions):
         # What the site shows of that page is all there is.
         raise CourseErrors("the course has errors", errors)
+    moment = course.today
+    if as_of or drafts:
+        moment = Moment(as_of or moment.day, drafts=drafts, is_preview=True)
     is_whole = _fetch_live_code(course, reporter)
     reporter.rendering(len(course.pages))
     try:
-        warnings = render(process, course, moment or course.today, decisions, lenient=lenient, log=reporter.log)
+        warnings = render(process, course, moment, decisions, lenient=lenient, log=reporter.log)
     except CourseErrors as group:
         errors += [error for error in group.exceptions if isinstance(error, CourseError)]
     if errors:
         raise CourseErrors("the course has errors", errors)
     is_done = not any(decision.executes for decision in decisions)
-    if not warnings and course.mode != "force" and is_done and moment is None:
+    if not warnings and course.mode != "force" and is_done and not moment.is_preview:
         waits = any(decision.waits for decision in decisions)
         due, tells_dates = _until(course, decisions), bool(course.address)
         if not is_whole:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from .course import Course
     from .drift import PageDrift
     from .execute.events import Event
-    from .release import Moment
     from .report import Heading
     from .snapshot import Snapshot
     from .store import Store
@@ -403,8 +402,16 @@ def _make_site(arguments: argparse.Namespace, out: Console, snapshot: Snapshot, 
     with RenderingProcess(arguments.root) as process, _Reporter(out, verbose=arguments.verbose) as reporter:
         from .build import build
 
-        how, moment = _how(arguments), _moment(arguments)
-        result = build(arguments.root, reporter, how, snapshot, process, lenient=arguments.lenient, moment=moment)
+        result = build(
+            arguments.root,
+            reporter,
+            _how(arguments),
+            snapshot,
+            process,
+            lenient=arguments.lenient,
+            as_of=arguments.as_of,
+            drafts=arguments.drafts,
+        )
     for warning in result.warnings:
         out.print(f"[yellow]warning[/] {escape(str(warning))}")
     seconds = time.perf_counter() - started
@@ -428,15 +435,6 @@ def _with_site(arguments: argparse.Namespace, out: Console) -> Iterator[None]:
         if not _is_unchanged(snapshot, out):
             _make_site(arguments, out, snapshot, started)
         yield
-
-
-def _moment(arguments: argparse.Namespace) -> Moment | None:
-    """The day that the site is to be of; None for today."""
-    from .release import Moment
-
-    if not arguments.as_of and not arguments.drafts:
-        return None
-    return Moment(arguments.as_of or datetime.date.today(), drafts=arguments.drafts, is_preview=True)
 
 
 def _is_unchanged(snapshot: Snapshot, out: Console) -> bool:
