@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import nbformat
 import pytest
 
-from conftest import ROOT, Tiny
-from coursebook.check_launch import Button
+from conftest import ROOT, Tiny, until
+from coursebook.check_launch import Button, execute
 from coursebook.cli import main
 from coursebook.course import Course
 from coursebook.launch import Launcher, Repository
@@ -171,6 +173,20 @@ def test_every_button_is_followed_and_notebooks_run_in_a_fresh_environment(
     subprocess.run([*git, "push", "--quiet", "origin", "launch", ":binder"], check=True)
     code, lines = check()
     assert lines[0].startswith(f"broken {page}, colab: {page}.ipynb on the branch 'launch': not a notebook (")
+
+
+@pytest.mark.kernel
+def test_a_notebook_has_its_time_as_a_whole(tmp_path: Path) -> None:
+    cells = [nbformat.v4.new_code_cell("import time; time.sleep(1)") for _ in range(8)]
+    mark = "import os\nopen('kernel', 'w').write(str(os.getpid()))"
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(mark), *cells])
+    nbformat.write(made, tmp_path / "one.ipynb")
+    assert execute(Path(sys.executable), tmp_path / "one.ipynb", seconds=5) == "the notebook takes longer than 5 s"
+    if (kernel := tmp_path / "kernel").exists():
+        assert until(lambda: not Path(f"/proc/{kernel.read_text()}").exists()), "its kernel ends as well"
+    made.cells = [nbformat.v4.new_code_cell("1 / 0")]
+    nbformat.write(made, tmp_path / "one.ipynb")
+    assert execute(Path(sys.executable), tmp_path / "one.ipynb").startswith("the notebook failed: ZeroDivisionError")
 
 
 @pytest.mark.site

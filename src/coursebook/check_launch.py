@@ -231,17 +231,39 @@ def _run(site: Path, folder: Path) -> Iterator[tuple[str, str]]:
         if first not in environments:
             environments[first] = _environment(folder / f"environment-{len(environments)}")
         python = environments[first]
-        command = [str(python), "-m", "jupyter", "execute", "--inplace", f"--timeout={SECONDS}"]
         copy = folder / "run" / path.relative_to(site / "notebooks")
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
-        clean = {
-            key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "JUPYTER", "VIRTUAL_"))
-        }
-        done = subprocess.run([*command, copy.name], cwd=copy.parent, capture_output=True, text=True, env=clean)
-        rows = [row for row in plain(done.stderr).splitlines() if row.strip()]
         docname = path.relative_to(site / "notebooks").with_suffix("").as_posix()
-        yield docname, f"the notebook failed: {rows[-1]}" if done.returncode and rows else ""
+        yield docname, execute(python, copy)
+
+
+def execute(python: Path, notebook: Path, seconds: float = SECONDS) -> str:
+    """Execute a notebook where it lies, by the Jupyter of an environment; what went wrong, or nothing."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "JUPYTER", "VIRTUAL_"))}
+    # Its own --timeout is for a cell.
+    command = [str(python), "-m", "jupyter", "execute", "--inplace", notebook.name]
+    with subprocess.Popen(
+        command, cwd=notebook.parent, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=clean
+    ) as process:
+        try:
+            _, said = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            return f"the notebook takes longer than {seconds:g} s"
+        except BaseException:
+            _end(process)
+            raise
+    rows = [row for row in plain(said).splitlines() if row.strip()]
+    return f"the notebook failed: {rows[-1] if rows else 'Jupyter gave no reason'}" if process.returncode else ""
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()  # Jupyter ends its kernel then
+    try:
+        process.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _environment(folder: Path) -> Path:
