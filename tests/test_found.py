@@ -264,6 +264,89 @@ def test_a_policy_names_what_stands_in_the_pages() -> None:
     assert policy([found, {"img-src": ["b", "a"]}]) == policy([{"img-src": ["a"]}, {"img-src": ["b"]}, found])
 
 
+SCRIPT = "script-src"
+NEEDS = {
+    # Scripts, by what the browser takes for one, and for its text.
+    "angle bracket in an attribute": ("<script data-a='x>y'>one()</script>", {SCRIPT: [sha("one()")]}),
+    "upper case": ("<SCRIPT TYPE=MODULE>one()</SCRIPT >", {SCRIPT: [sha("one()")]}),
+    "old type": ('<script type="application/x-javascript">1</script>', {SCRIPT: [sha("1")]}),
+    "no type": ('<script type="">1</script>', {SCRIPT: [sha("1")]}),
+    "import map": ('<script type="importmap">{}</script>', {SCRIPT: [sha("{}")]}),
+    "data": ("<script type=text/x-thebe-config>{}</script><script type='text/plain'>x</script>", {}),
+    "entities are none": ("<script>a &amp;&lt; b</script>", {SCRIPT: [sha("a &amp;&lt; b")]}),
+    "tags in a script": ("<script>'<img src=https://a.example/>'</script>", {SCRIPT: [sha("'<img src=https://a.example/>'")]}),
+    "line ends": ("<script>\r\none()\r</script>", {SCRIPT: [sha("\none()\n")]}),
+    "from a file": ("<script src>one()</script><script src=a.js>two()</script>", {}),
+    "nothing in it": ("<script></script><script/>", {}),
+    "never ends": ("<p>a</p><script>one()", {}),
+    "in a comment": ("<!-- <script>one()</script> --><p><!--[if IE]><script>1</script><![endif]--></p>", {}),
+    "in text": ("<title><script>1</script></title><textarea><script>1</script></textarea>&lt;script>1&lt;/script>", {}),
+    "without scripts": (
+        "<noscript><script>1</script><img src='//a.example/x' onload=1></noscript><script>2</script>",
+        {"img-src": ["a.example"], SCRIPT: [sha("2")]},
+    ),
+    "in a template": ("<template><script>1</script></template>", {SCRIPT: [sha("1")]}),
+    "a declaration that is none": ("<![if x]><script>1</script><![x", {SCRIPT: [sha("1")]}),
+    "a section that is none": ("<script>//<![CDATA[\n1\n//]]></script>", {SCRIPT: [sha("//<![CDATA[\n1\n//]]>")]}),
+    "handler": (
+        "<b ONCLICK=go(1) onfocus='a>b' onclick=no() title='x onblur=1'>",
+        {"script-src-attr": sorted(["'unsafe-hashes'", sha("go(1)"), sha("a>b")])},
+    ),
+    # What is loaded, by how it is written.
+    "without quotes": ("<img alt=x src=https://a.example/b.png>", {"img-src": ["https://a.example"]}),
+    "no scheme": ("<script src=//a.example:8000/b.js></script>", {SCRIPT: ["a.example:8000"]}),
+    "blanks, user, case": ("<img src=' HTTPS://me:key@A.example/x '>", {"img-src": ["https://a.example"]}),
+    "umlauts": ("<img src='https://bücher.example/'>", {"img-src": ["https://xn--bcher-kva.example"]}),
+    "number of a machine": ("<img src='http://[::1]:80/'>", {"img-src": ["http://[::1]:80"]}),
+    "no address": ("<img src='https://[x/'><img src='https://a:b/'><img src='https:///x'><img src='https://a;b/'>", {}),
+    "of the site": ("<img src=a.png srcset='b.png 2x'><img src='data:image/png;base64,A'><img src='?//a'>", {}),
+    "srcset": (
+        "<img srcset='https://a.example/1,2.png 1x,//b.example/x 2x, c.png, https://d.example/'>",
+        {"img-src": ["b.example", "https://a.example", "https://d.example"]},
+    ),
+    "picture": ("<picture><source srcset='//a.example/x'></picture>", {"img-src": ["a.example"]}),
+    "video": (
+        "<video src=//a.example poster=//b.example><source src=//c.example><track src=//d.example></video>",
+        {"img-src": ["b.example"], "media-src": ["a.example", "c.example", "d.example"]},
+    ),
+    "drawing": (
+        "<svg><image xlink:href='//a.example/x'/><script href=//b.example></script></svg>",
+        {"img-src": ["a.example"], SCRIPT: ["b.example"]},
+    ),
+    "frame": (
+        "<iframe srcdoc='<img src=//a.example><script>1</script>'></iframe><iframe src=//b.example>",
+        {"frame-src": ["b.example"], "img-src": ["a.example"], SCRIPT: [sha("1")]},
+    ),
+    "objects": ("<embed src=//a.example><object data=//b.example>", {"object-src": ["a.example", "b.example"]}),
+    "form": ("<form action=//a.example><button formaction=//b.example>", {"form-action": ["a.example", "b.example"]}),
+    "links": (
+        "<link rel='ALTERNATE StyleSheet' href=//a.example><link rel=icon href=//b.example><link rel=next href=//c>"
+        "<link rel=preload as=font href=//d.example><link rel=modulepreload href=//e.example><link href=//f>",
+        {"font-src": ["d.example"], "img-src": ["b.example"], SCRIPT: ["e.example"], "style-src": ["a.example"]},
+    ),
+    "base": (
+        "<base href=https://a.example/b/><img src=c.png><base href=//d.example><img src=//e.example>",
+        {"base-uri": ["d.example", "https://a.example"], "img-src": ["https://a.example", "https://e.example"]},
+    ),
+    "style sheet": (
+        "<style>@import '//a.example/x'; @import url(//b.example); /* url(//c.example) */"
+        "p>a {background: URL( '//d.example' )}"
+        "@font-face {src: url(x.woff), url('//e.example')}</style><p>url(//f.example)</p>",
+        {"font-src": ["e.example"], "img-src": ["d.example"], "style-src": ["a.example", "b.example"]},
+    ),
+    "style of an element": (
+        "<p style='background: url(&quot;//a.example&quot;)'><table background=//b.example>",
+        {"img-src": ["a.example", "b.example"]},
+    ),
+    "links of readers": ("<a href=https://a.example ping=x>x</a><blockquote cite=https://b.example>", {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("html", "found"), NEEDS.values(), ids=NEEDS)
+def test_what_a_page_needs(html: str, found: dict[str, list[str]]) -> None:
+    assert needs(f"<p>{html}") == found
+
+
 # ------------------------------------------------------------------------------------------------------- built courses
 
 

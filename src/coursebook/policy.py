@@ -9,7 +9,8 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from html import unescape
+from html.parser import HTMLParser
+from urllib.parse import urljoin, urlsplit
 
 Sources = Mapping[str, Iterable[str]]  # by directive
 
@@ -30,37 +31,166 @@ BASE: Sources = {
 }
 DIRECTIVES = (*BASE, "child-src", "frame-ancestors", "manifest-src", "style-src-attr", "style-src-elem", "worker-src")
 
-_SCRIPT = re.compile(r"<script\b([^>]*)>(.*?)</script\s*>", re.DOTALL | re.IGNORECASE)
-_TYPE = re.compile(r"""\btype\s*=\s*["']?([^\s"'>]+)""", re.IGNORECASE)
-_SOURCE = re.compile(r"\bsrc\s*=", re.IGNORECASE)
-# Text has its quotation marks escaped, so this stands in tags only.
-_HANDLER = re.compile(r"""\son[a-z]+\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
-_ELSEWHERE = re.compile(
-    r"<(iframe|img|script|audio|video|source|track|embed|object|link)\b([^<>]*?)\s"
-    r"""(?:src|href|data|poster)\s*=\s*["'](https?://[\w.:\[\]-]+)""",
-    re.IGNORECASE,
-)
-_DIRECTIVE = {
-    "iframe": "frame-src", "img": "img-src", "script": "script-src", "link": "style-src", "audio": "media-src",
-    "video": "media-src", "source": "media-src", "track": "media-src", "embed": "object-src", "object": "object-src",
+# Where elements name what is loaded for them: attribute and directive.
+_LOADED = {
+    "iframe": {"src": "frame-src"},
+    "frame": {"src": "frame-src"},
+    "img": {"src": "img-src", "srcset": "img-src"},
+    "input": {"src": "img-src", "formaction": "form-action"},
+    "image": {"href": "img-src", "xlink:href": "img-src"},
+    "feimage": {"href": "img-src", "xlink:href": "img-src"},
+    "script": {"src": "script-src", "href": "script-src", "xlink:href": "script-src"},
+    "audio": {"src": "media-src"},
+    "video": {"src": "media-src", "poster": "img-src"},
+    "source": {"src": "media-src", "srcset": "img-src"},
+    "track": {"src": "media-src"},
+    "embed": {"src": "object-src"},
+    "object": {"data": "object-src"},
+    "form": {"action": "form-action"},
+    "button": {"formaction": "form-action"},
+    "base": {"href": "base-uri"},
+}
+_LINKED = {
+    "stylesheet": "style-src", "icon": "img-src", "apple-touch-icon": "img-src", "manifest": "manifest-src",
+    "modulepreload": "script-src",
 }  # fmt: skip
+_PRELOADED = {
+    "audio": "media-src", "fetch": "connect-src", "font": "font-src", "image": "img-src", "script": "script-src",
+    "style": "style-src", "track": "media-src", "video": "media-src",
+}  # fmt: skip
+# https://mimesniff.spec.whatwg.org/#javascript-mime-type; any other type is data for a script, and needs no leave.
+_JAVASCRIPT = re.compile(r"((text|application)/(x-)?(java|ecma)script|text/(javascript1\.[0-5]|jscript|livescript))?")
+_RUN = ("module", "importmap", "speculationrules")
+_CANDIDATE = re.compile(r"[\s,]*([^\s,]\S*?)(?:,+(?=\s|$)|(?=\s)[^,]*,?|$)")  # of a srcset
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)  # of a style sheet
+_FONT = re.compile(r"@font-face\s*\{([^}]*)\}", re.IGNORECASE)
+_IMPORT = re.compile(r"""@import\s*(?:url\(\s*)?["']?([^"')\s;]+)""", re.IGNORECASE)
+_URL = re.compile(r"""\burl\(\s*["']?([^"')\s]+)""", re.IGNORECASE)
+_RAW = ("iframe", "noembed", "noframes", "textarea", "title", "xmp")  # what stands in them is text
 
 
 def needs(html: str) -> dict[str, list[str]]:
     """What a page needs beyond the site itself."""
-    found: dict[str, set[str]] = {}
-    for attributes, body in _SCRIPT.findall(html):
-        kind = _TYPE.search(attributes)
-        # What isn't a script is data for one, and needs no leave.
-        is_script = kind is None or kind[1].lower() in ("module", "text/javascript", "application/javascript")
-        if is_script and body and not _SOURCE.search(attributes):
-            found.setdefault("script-src", set()).add(_digest(body))
-    for double, single in _HANDLER.findall(html):
-        found.setdefault("script-src-attr", set()).update(("'unsafe-hashes'", _digest(unescape(double or single))))
-    for tag, attributes, origin in _ELSEWHERE.findall(html):
-        if tag.lower() != "link" or "stylesheet" in attributes:
-            found.setdefault(_DIRECTIVE[tag.lower()], set()).add(origin)
-    return {directive: sorted(sources) for directive, sources in sorted(found.items())}
+    page = _Page()
+    page.feed(html.replace("\r\n", "\n").replace("\r", "\n"))  # as a browser reads it before it takes a digest
+    page.close()
+    return {directive: sorted(sources) for directive, sources in sorted(page.found.items())}
+
+
+class _Page(HTMLParser):
+    """Reads a page and keeps what it needs, by directive.
+
+    A template counts as well: scripts of the page take from it what runs then.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, set[str]] = {}
+        self._base = ""
+        self._inside = ""  # the element whose content is text
+        self._is_noscript = False
+        self._text: list[str] | None = None  # of a script or a style sheet that stands in the page
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if self._inside:
+            return
+        given = {key: value or "" for key, value in reversed(attrs)}  # of two, the first counts
+        for name in given:
+            self._read(tag, name, given[name])
+        if tag == "link":
+            self._link(given)
+        elif tag == "base":
+            self._base = self._base or given.get("href", "").strip()
+        elif tag == "style" or (tag == "script" and _runs(given) and not self._is_noscript):
+            self._text = []
+        elif tag == "noscript":
+            self._is_noscript = True
+        elif tag in _RAW:
+            self._inside = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._inside:
+            self._inside = ""
+        elif tag == "noscript":
+            self._is_noscript = False
+        elif tag in ("script", "style") and self._text is not None:
+            text, self._text = "".join(self._text), None
+            if tag == "style":
+                self._style(text)
+            elif text:
+                self._allow("script-src", _digest(text))
+
+    def handle_data(self, data: str) -> None:
+        if self._text is not None:
+            self._text.append(data)
+
+    def parse_html_declaration(self, i: int) -> int:
+        """`<![if …]>` outside a comment is one for browsers; Python's parser raises an error."""
+        if self.rawdata.startswith("<![", i) and not self.rawdata.startswith("<![CDATA[", i):
+            return self.rawdata.find(">", i) + 1 or -1
+        return super().parse_html_declaration(i)
+
+    def _read(self, tag: str, name: str, value: str) -> None:
+        if name.startswith("on"):
+            if not self._is_noscript:
+                self._allow("script-src-attr", "'unsafe-hashes'", _digest(value))
+        elif name == "style":
+            self._style(value)
+        elif name == "background":
+            self._load("img-src", value)
+        elif tag == "iframe" and name == "srcdoc":
+            for needed, sources in needs(value).items():  # the page's policy holds there as well
+                self._allow(needed, *sources)
+        elif directive := _LOADED.get(tag, {}).get(name):
+            for address in _CANDIDATE.findall(value) if name == "srcset" else [value]:
+                self._load(directive, address)
+
+    def _link(self, given: Mapping[str, str]) -> None:
+        for relation in given.get("rel", "").lower().split():
+            directive = _PRELOADED.get(given.get("as", "").lower()) if relation == "preload" else _LINKED.get(relation)
+            if directive:
+                for address in (given.get("href", ""), *_CANDIDATE.findall(given.get("imagesrcset", ""))):
+                    self._load(directive, address)
+
+    def _style(self, css: str) -> None:
+        css = _COMMENT.sub(" ", css)
+        for block in _FONT.findall(css):
+            for address in _URL.findall(block):
+                self._load("font-src", address)
+        css = _FONT.sub(" ", css)
+        for address in _IMPORT.findall(css):
+            self._load("style-src", address)
+        for address in _URL.findall(_IMPORT.sub(" ", css)):
+            self._load("img-src", address)
+
+    def _load(self, directive: str, address: str) -> None:
+        if origin := _origin(address.strip(), self._base if directive != "base-uri" else ""):
+            self._allow(directive, origin)
+
+    def _allow(self, directive: str, *sources: str) -> None:
+        self.found.setdefault(directive, set()).update(sources)
+
+
+def _runs(given: Mapping[str, str]) -> bool:
+    """Whether what stands in a script runs, or steers what does."""
+    kind = given.get("type", "").strip().lower()
+    return not {"src", "href", "xlink:href"} & given.keys() and (bool(_JAVASCRIPT.fullmatch(kind)) or kind in _RUN)
+
+
+def _origin(address: str, base: str) -> str:
+    """The origin of an address, as a policy names it; empty for the site itself, and for what can't be named.
+
+    One without a scheme, like `//a.example/x`, is that of the page.
+    """
+    try:
+        parts = urlsplit(urljoin(base, address))
+        host, port = (parts.hostname or "").encode("idna").decode(), f":{parts.port}" if parts.port else ""
+    except ValueError:  # UnicodeError is one
+        return ""
+    if parts.scheme not in ("", "http", "https") or not re.fullmatch(r"[\w.-]+|[0-9a-f:]+", host):
+        return ""
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host}{port}" if parts.scheme else f"{host}{port}"
 
 
 def policy(parts: Iterable[Sources]) -> str:
