@@ -28,6 +28,7 @@ from coursebook.cli import main
 from coursebook.course import Course
 from coursebook.javascript import MADE, Unavailable, make_bundle
 from coursebook.live import Live
+from coursebook.policy import policy, sources_of
 
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -620,6 +621,52 @@ def test_nobody_else_gets_in(site: Site, local: Server) -> None:
     assert local.ask("/", Host="evil.example")[0] == 403
     assert local.ask(kernels, Host="evil.example", Authorization=key)[0] == 403
     assert local.kernels() == []
+
+
+@pytest.mark.kernel
+def test_pages_are_served_with_the_policy_of_the_build(site: Site, local: Server) -> None:
+    def told(path: str) -> dict[str, str]:
+        try:
+            headers = urllib.request.urlopen(f"{local.address}{path}", timeout=10).headers
+        except urllib.error.HTTPError as error:
+            headers = error.headers
+        return dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
+
+    written = (site.root / "_build/html/_headers").read_text().splitlines()[1].partition(": ")[2]
+    made = dict(part.split(" ", 1) for part in written.split("; "))
+    found = told("/days/one.html")
+    assert "'sha256-" in made["script-src"]
+    assert found.pop("frame-ancestors") == "'none'"
+    made["connect-src"] += f" {local.address.replace('http', 'ws')}"
+    assert {name: sorted(value.split()) for name, value in found.items()} == {
+        name: sorted(value.split()) for name, value in made.items()
+    }
+    for path in ("/", "/_static/live.js", "/none.html", f"/jupyter/open?token={local.token}", "/jupyter/open"):
+        assert told(path)["frame-ancestors"] == "'none'", path
+    opening = told(f"/jupyter/open?token={local.token}")
+    assert opening["default-src"] == "'none'"
+    assert opening["script-src"].startswith("'sha256-")
+    # A token is for kernels, not for a shell.
+    assert local.ask("/jupyter/api/kernels", Authorization=f"token {local.token}")[0] == 200
+    assert local.ask("/jupyter/api/terminals", "POST", b"{}", Authorization=f"token {local.token}")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("headers", "own"),
+    [
+        ("", {}),
+        ("/*\n  X-Robots-Tag: noindex\n", {}),
+        (
+            "/*\n  Content-Security-Policy: object-src 'none'; script-src 'self' 'sha256-x'; frame-ancestors https://a.example\n",
+            {"script-src": ["'sha256-x'"], "frame-ancestors": ["https://a.example"]},
+        ),
+    ],
+    ids=["no file", "no policy", "a policy"],
+)
+def test_the_policy_in_a_file(headers: str, own: dict[str, list[str]]) -> None:
+    sources = sources_of(headers)
+    assert "'none'" not in str(sources)
+    assert policy([sources]) == policy([own])
 
 
 @pytest.mark.parametrize(

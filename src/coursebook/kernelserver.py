@@ -25,12 +25,15 @@ from traitlets.config import Config
 from .course import CONFIG, Course
 from .errors import CourseError
 from .live import Live
+from .policy import HEADERS, NAME, digest, policy, sources_of
 from .snapshot import SITE
 
 HOST, PORT = "127.0.0.1", 8888
 BASE, OPEN = "/jupyter/", "/jupyter/open"
 # Kernels of pages that went without a word, as when a browser crashes.
 IDLE_SECONDS = 3600
+# No other page shows ours in a frame, to have a reader press what isn't seen.
+_UNFRAMED = {"frame-ancestors": ["'none'"]}
 
 
 class _Identity(IdentityProvider):
@@ -55,8 +58,18 @@ class _Site(StaticFileHandler):
 
     def set_extra_headers(self, path: str) -> None:
         self.set_header("Cache-Control", "no-cache")
+        self._guard(f"ws://{self.request.host}")
+
+    def _guard(self, *kernels: str) -> None:
+        """Send the policy that the build made: what stands in a page could use the token, which is kept here."""
+        try:
+            allowed = sources_of((Path(self.root) / HEADERS).read_text(encoding="utf-8"))
+        except OSError:
+            allowed = {}
+        self.set_header(NAME, policy([allowed | _UNFRAMED, {"connect-src": kernels}]))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
+        self._guard()
         page = Path(self.root) / "404.html"
         if status_code == 404 and page.is_file():
             self.finish(page.read_bytes())
@@ -70,6 +83,9 @@ class _Open(RequestHandler):
     def initialize(self, token: str) -> None:
         self._token = token
 
+    def set_default_headers(self) -> None:
+        self.set_header(NAME, "default-src 'none'; frame-ancestors 'none'")
+
     def prepare(self) -> None:
         _require_local_name(self)
 
@@ -77,12 +93,11 @@ class _Open(RequestHandler):
         if not hmac.compare_digest(self.get_query_argument("token", "").encode(), self._token.encode()):
             raise HTTPError(403)
         told = json.dumps(json.dumps({"url": BASE, "token": self._token}))
+        script = f'localStorage.setItem("coursebook-live", {told}); location.replace("/")'
+        self.set_header(NAME, f"default-src 'none'; script-src {digest(script)}; frame-ancestors 'none'")
         self.set_header("Cache-Control", "no-store")
         self.set_header("Referrer-Policy", "no-referrer")
-        self.finish(
-            '<!doctype html><meta charset="utf-8"><title>Live code</title>'
-            f'<script>localStorage.setItem("coursebook-live", {told}); location.replace("/")</script>\n'
-        )
+        self.finish(f'<!doctype html><meta charset="utf-8"><title>Live code</title><script>{script}</script>\n')
 
 
 def _require_local_name(handler: RequestHandler) -> None:
@@ -142,6 +157,7 @@ def _config(root: Path, token: str, port: int, allow_origin: str) -> Config:
             "allow_origin": allow_origin,
             "identity_provider_class": _Identity,
             "log_level": "ERROR",
+            "terminals_enabled": False,
         }
     )
     config.IdentityProvider.token = token

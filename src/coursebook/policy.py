@@ -29,6 +29,7 @@ BASE: Sources = {
     "base-uri": ["'self'"],
     "form-action": ["'self'"],
 }
+NAME, HEADERS = "Content-Security-Policy", "_headers"  # the header, and the file in which hosts look for it
 DIRECTIVES = (*BASE, "child-src", "frame-ancestors", "manifest-src", "style-src-attr", "style-src-elem", "worker-src")
 
 # Where elements name what is loaded for them: attribute and directive.
@@ -118,7 +119,7 @@ class _Page(HTMLParser):
             if tag == "style":
                 self._style(text)
             elif text:
-                self._allow("script-src", _digest(text))
+                self._allow("script-src", digest(text))
 
     def handle_data(self, data: str) -> None:
         if self._text is not None:
@@ -133,7 +134,7 @@ class _Page(HTMLParser):
     def _read(self, tag: str, name: str, value: str) -> None:
         if name.startswith("on"):
             if not self._is_noscript:
-                self._allow("script-src-attr", "'unsafe-hashes'", _digest(value))
+                self._allow("script-src-attr", "'unsafe-hashes'", digest(value))
         elif name == "style":
             self._style(value)
         elif name == "background":
@@ -206,5 +207,16 @@ def policy(parts: Iterable[Sources]) -> str:
     return "; ".join(" ".join([directive, *(sources or ["'none'"])]) for directive, sources in allowed.items())
 
 
-def _digest(script: str) -> str:
+def sources_of(headers: str) -> dict[str, list[str]]:
+    """What the policy in a file `_headers` allows, by directive; nothing where there is none in it."""
+    found: dict[str, list[str]] = {}
+    for row in headers.splitlines():
+        name, _, value = row.strip().partition(": ")
+        for part in value.split(";") if name == NAME else ():
+            directive, *sources = part.split()
+            found[directive] = [source for source in sources if source != "'none'"]
+    return found
+
+
+def digest(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

@@ -11,11 +11,9 @@ from typing import Any
 from sphinx.application import Sphinx
 
 from ..live import origins
-from ..policy import needs, policy
+from ..policy import HEADERS, NAME, needs, policy
 from .feed import put
 from .share import BUILDERS, is_preview
-
-HEADERS = "_headers"
 
 
 def _write(app: Sphinx, exception: Exception | None) -> None:
@@ -23,7 +21,7 @@ def _write(app: Sphinx, exception: Exception | None) -> None:
         return
     live = app.config.coursebook_live
     talks = {"connect-src": origins(live.get("server", ""), live.get("binder", ""))} if live else {}
-    headers = [("Content-Security-Policy", policy([*_pages(app), talks, app.config.coursebook_csp or {}]))]
+    headers = [(NAME, policy([*_pages(app), talks, app.config.coursebook_csp or {}]))]
     if is_preview():
         headers.append(("X-Robots-Tag", "noindex"))
     put(app, HEADERS, "".join(["/*\n", *(f"  {name}: {value}\n" for name, value in headers)]).encode())
