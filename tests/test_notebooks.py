@@ -363,7 +363,8 @@ def test_names_of_every_kind_and_hostile_text(tiny: Tiny, tmp_path_factory: pyte
     name = "days/deep er/übung 5%.md"
     tiny.write(
         {
-            "_toc.yml": f"format: jb-book\nroot: index\nchapters:\n  - file: '{name}'\n",
+            "_toc.yml": f"format: jb-book\nroot: index\nchapters:\n  - file: '{name}'\n  - file: notebooks/page\n",
+            "notebooks/page.md": "# A page of a folder that is called like ours\n",
             "days/one.md": None,
             name: page,
             "_config.yml": CONFIG.replace(
@@ -385,13 +386,14 @@ def test_names_of_every_kind_and_hostile_text(tiny: Tiny, tmp_path_factory: pyte
     assert f'href="https://colab.research.google.com/github/o/r/blob/launch/{folder}"' in html
     assert f'href="../../notebooks/{folder}"' in html
     assert "https://hub.example.org/hub/user-redirect/git-pull?repo=https%3A%2F%2Fgithub.com%2Fo%2Fr&amp;branch" in html
+    assert "is called like ours" in tiny.html("notebooks/page")
     # The home page has no code, so it has no buttons.
     assert "launch-colab" not in tiny.html("index")
     assert ".ipynb" not in tiny.html("index")
 
     there = tmp_path_factory.mktemp("there")
     assert main(["notebooks", str(there), name, "--root", str(tiny.root)]) == 0
-    assert [path.name for path in there.rglob("*.ipynb")] == ["übung 5%.ipynb"]
+    assert [path.name for path in there.rglob("*.*")] == ["übung 5%.ipynb"]
     tiny.capture()
     assert main(["notebooks", str(tiny.root / "days"), "--root", str(tiny.root)]) == 1
     assert "lies in the course" in tiny.capture()[1]

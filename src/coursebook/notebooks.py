@@ -215,7 +215,8 @@ def write(course: Course, folder: Path, docnames: Collection[str] | None, *, wit
     """
     source = course.root / SITE / FOLDER
     store, written = Store(course.root), []
-    for path in sorted(path for path in source.rglob("*") if path.is_file()):
+    pages = {course.root / SITE / f"{page.docname}.html" for page in course.pages}  # some in a folder of that name
+    for path in sorted(path for path in source.rglob("*") if path.is_file() and path not in pages):
         name = path.relative_to(source)
         docname = name.with_suffix("").as_posix()
         page = next((page for page in course.executed_pages() if page.docname == docname), None)

@@ -334,6 +334,8 @@ def _tidy(app: Sphinx, exception: Exception | None) -> None:
     files = _files(app)
     wanted = {path_in(Path(app.outdir), docname) for docname in current.decisions}
     wanted |= {folder / name for name in files}
+    # The course may have a folder of that name.
+    wanted |= {Path(app.outdir) / f"{docname}.html" for docname in app.env.found_docs}
     for name in files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(current.root / name, folder / name)
