@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import signal
 import sys
 import time
@@ -13,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..bytecode import with_bytecode
-from ..cores import cores
 from ..course import Course
 from ..errors import CourseError
 from ..fingerprint import full_names_in
+from ..machine import cores, free_memory
 from ..page import Page
 from .events import Event, PageFailed, PageStarted
 from .kernels import ForkServer, can_fork
@@ -188,7 +187,7 @@ class _Run:
             await asyncio.sleep(0.5)
 
     def _has_memory_for(self, page: Page) -> bool:
-        return _free_memory() >= 1.2 * self._memory.get(page.docname, 0)
+        return free_memory() >= 1.2 * self._memory.get(page.docname, 0)
 
 
 async def _end(session: Session, starting: asyncio.Task[None]) -> None:
@@ -197,16 +196,6 @@ async def _end(session: Session, starting: asyncio.Task[None]) -> None:
     if not starting.cancelled():
         starting.exception()  # was told before, or is of a page that nobody waits for any more
     await session.stop()
-
-
-def _free_memory() -> float:
-    """Bytes that a new process may take; without limit where the system doesn't tell."""
-    try:
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
-    except OSError:
-        return float("inf")
-    match = re.search(r"MemAvailable:\s+(\d+) kB", text)
-    return int(match[1]) * 1024 if match else float("inf")
 
 
 def modules_ahead(course: Course, pages: Iterable[Page]) -> list[str]:
