@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
+import signal
+import subprocess
 import sys
 import time
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +18,9 @@ import pytest
 
 from conftest import HEAD, Tiny, until
 from coursebook.cli import main
-from coursebook.execute.kernels import ForkServer, can_fork
+from coursebook.execute.kernels import Forked, ForkServer, can_fork
 from coursebook.execute.local import _kernel_environment
+from coursebook.machine import descendants, resident_memory
 
 pytestmark = pytest.mark.kernel
 needs_fork = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
@@ -220,23 +225,113 @@ def test_a_module_that_cannot_be_imported_ahead_is_the_pages_business(tiny: Tiny
     assert outputs(tiny, "days/one")[0][0]["text"] == "True\n", "the course's own modules are not imported ahead"
 
 
+def kernel(server: ForkServer, folder: Path) -> Coroutine[Any, Any, Forked]:
+    """One that runs in `folder`."""
+    folder.mkdir(exist_ok=True)
+    return server.fork(["-f", str(folder / "kernel.json"), "--quiet"], str(folder), dict(os.environ))
+
+
+def living(server: ForkServer) -> set[int]:
+    """Its kernels without those that have ended and are not yet forgotten, which have no memory."""
+    return {pid for pid in descendants(server._process.pid) if resident_memory(pid)}
+
+
+def runs_in(pid: int) -> str:
+    return Path(f"/proc/{pid}/cwd").resolve().name
+
+
 @needs_fork
 def test_the_server_ends_with_its_socket(tmp_path: Path) -> None:
     async def fork() -> tuple[ForkServer, int]:
         server = ForkServer(["json"], _kernel_environment(tmp_path, 1))
-        kernel = await server.fork(["-f", str(tmp_path / "kernel.json"), "--quiet"], str(tmp_path), dict(os.environ))
-        await asyncio.sleep(0.5)
-        assert kernel.poll() is None
-        return server, kernel.pid
+        forked = await kernel(server, tmp_path / "one")
+        assert until(lambda: runs_in(forked.pid) == "one")
+        assert forked.poll() is None
+        return server, forked.pid
 
     server, pid = asyncio.run(fork())
     server.close()
-    for _ in range(50):
-        if not Path(f"/proc/{pid}").exists():
-            break
-        time.sleep(0.1)
     assert not Path(f"/proc/{pid}").exists()
     assert server._process.returncode is not None
+
+
+@needs_fork
+def test_a_kernel_that_nobody_waits_for_is_ended_and_is_no_other_page_s(tmp_path: Path) -> None:
+    async def fork() -> None:
+        server = ForkServer(["json"], _kernel_environment(tmp_path, 1))
+        try:
+            first = await kernel(server, tmp_path / "one")
+            os.kill(server._process.pid, signal.SIGSTOP)
+            assert until(lambda: "(stopped)" in Path(f"/proc/{server._process.pid}/status").read_text())
+            given_up = asyncio.create_task(kernel(server, tmp_path / "two"))
+            await asyncio.sleep(0)  # it asks, and waits for the answer
+            given_up.cancel()
+            os.kill(server._process.pid, signal.SIGCONT)
+            third = await kernel(server, tmp_path / "three")
+            assert given_up.cancelled()
+            assert until(lambda: runs_in(third.pid) == "three")
+            assert until(lambda: living(server) == {first.pid, third.pid})
+        finally:
+            server.close()
+
+    asyncio.run(fork())
+
+
+@needs_fork
+def test_the_number_of_a_kernel_that_has_ended_is_kept_until_it_is_given_back(tmp_path: Path) -> None:
+    """Or the signal that ends what a kernel has left of its group would reach whoever has got the number since."""
+
+    async def fork() -> None:
+        server = ForkServer(["json"], _kernel_environment(tmp_path, 1))
+        try:
+            forked = await kernel(server, tmp_path / "one")
+            forked.kill()
+            assert forked.wait(timeout=30) == 1
+            assert Path(f"/proc/{forked.pid}").exists()
+            server.end(forked.number)
+            assert until(lambda: not Path(f"/proc/{forked.pid}").exists())
+            server.end(forked.number)  # once more does no harm
+            await kernel(server, tmp_path / "two")
+        finally:
+            server.close()
+
+    asyncio.run(fork())
+
+
+@needs_fork
+def test_a_kernel_is_watched_beyond_a_thousand_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= hard < 2048:
+        pytest.skip("so many files can't be opened here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2048, hard))
+    opened: list[int] = []
+    try:
+        while not opened or opened[-1] < 1024:
+            opened.append(os.dup(0))
+        with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+            forked = Forked(process.pid, 1)
+            assert forked.poll() is None
+            forked.kill()
+            assert forked.wait(timeout=30) == 1
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@needs_fork
+def test_where_processes_cannot_be_held_kernels_start_cold(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(pid: int, flags: int = 0) -> int:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "pidfd_open", forbidden)
+    assert not can_fork()
+    tiny.cells("print('cold')")
+    code, _, err = execute(tiny)
+    assert (code, err) == (0, "")
+    assert outputs(tiny, "days/one")[0][0]["text"] == "cold\n"
+    monkeypatch.delattr(os, "pidfd_open")  # as in a Python that was built on an older system
+    assert not can_fork()
 
 
 def test_a_kernel_that_does_not_start_hurts_no_other_page(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
