@@ -95,6 +95,17 @@ def test_pages_run_at_the_same_time(tiny: Tiny) -> None:
     assert code == 0, err  # each waits for the other, as long as a cell may run
 
 
+def test_one_at_a_time_leaves_no_page_out_beside_those_for_a_gpu(tiny: Tiny) -> None:
+    two_pages(tiny, ["1"], ["1"])
+    tiny.cells("1", head=f"---\n{LIMITED.replace('timeout: 1', 'device: gpu')}")
+    course, events = Course.load(tiny.root), list[Event]()
+    pages = course.executed_pages()
+    slots = Slots.here(pages, 1, ("0",))
+    assert len(slots) == 1
+    assert local.execute(course, pages, events.append, slots=slots) == []
+    assert [event.page.docname for event in events if isinstance(event, PageDone)] == ["days/one", "labs/two"]
+
+
 SPAN = "import time\nstart = time.time()\ntime.sleep(0.5)\nprint(start, time.time())"
 
 

@@ -177,6 +177,7 @@ class _Run:
             raise_if_cancelled()
             page = self._for_gpu.pop(0)
             await self._execute(page, self._begin(page, gpu))
+        await self._work_on_cpu()  # or nobody might: as many as the GPUs may be all that run at a time
 
     def _begin(self, page: Page, gpu: str = "") -> asyncio.Task[None]:
         self._sessions[page.docname] = session = Session(self._setting, page, gpu)
