@@ -87,10 +87,10 @@ class Tiny:
         code = main(["build", "--root", str(self.root), *arguments])
         return Built(code, *self.capture())
 
-    def start(self, command: str = "build") -> subprocess.Popen[str]:
+    def start(self, command: str = "build", *arguments: str) -> subprocess.Popen[str]:
         """The command in a process of its own, which leads a group, as a terminal has it."""
         return subprocess.Popen(
-            [sys.executable, "-m", "coursebook", command, "--root", str(self.root)],
+            [sys.executable, "-m", "coursebook", command, "--root", str(self.root), *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -355,3 +355,34 @@ def test_what_sphinx_needs_is_imported_ahead(tiny: Tiny) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "True\n", "and nothing else is printed"
+
+
+CHATTY = """\
+import os, subprocess, sys
+os.write(1, b"written when it was imported\\n")
+
+def setup(app):
+    subprocess.run(["sh", "-c", "echo printed by a program; read line || echo nothing to read"], check=True)
+    os.write(1, b"written by an extension\\n")
+    print("printed in between", file=sys.__stdout__)
+    os.write(2, b"without an end")
+"""
+
+
+def test_what_extensions_and_their_programs_print_goes_to_the_log(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tiny.root), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    tiny.write({"chatty.py": CHATTY, "_config.yml": CONFIG.replace("[coursebook]", "[coursebook, chatty]")})
+    built = tiny.build("--verbose")
+    assert (built.code, built.err) == (0, "")
+    for said in ("written when it was imported", "printed by a program", "nothing to read", "written by an extension",
+                 "printed in between", "without an end"):  # fmt: skip
+        assert built.out.count(f"\n{said}\n") == 1, said
+
+
+def test_the_last_that_a_process_says_tells_why_it_ended(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tiny.root), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    dying = "import os\n\ndef setup(app):\n    os.write(2, b'first\\nno memory left')\n    os._exit(7)\n"
+    tiny.write({"dying.py": dying, "_config.yml": CONFIG.replace("[coursebook]", "[coursebook, dying]")})
+    built = tiny.build()
+    assert built.code == 1
+    assert "Sphinx's process ended with status 7: no memory left" in built.err

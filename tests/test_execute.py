@@ -5,21 +5,34 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
+import signal
+import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from conftest import HEAD, Tiny, until
 from coursebook.cli import main
-from coursebook.execute.kernels import ForkServer, can_fork
-from coursebook.execute.local import _kernel_environment
+from coursebook.course import Course
+from coursebook.execute import local
+from coursebook.execute.events import CellStarted, Event, PageDone
+from coursebook.execute.kernels import Forked, ForkServer, can_fork
+from coursebook.execute.local import Slots, _kernel_environment
+from coursebook.execute.session import Session, Setting
+from coursebook.machine import descendants, resident_memory
+from coursebook.store import Store
 
 pytestmark = pytest.mark.kernel
 needs_fork = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
 
+GB = 10**9
 # As when the system takes back what it has not: in the middle of an allocation, from outside the cell's own thread.
 OUT_OF_MEMORY = (
     "import os, signal, threading\nthreading.Timer(0.3, os.kill, (os.getpid(), signal.SIGKILL)).start()\n"
@@ -72,18 +85,85 @@ def test_unseeded_generators_differ_between_warm_kernels(tiny: Tiny) -> None:
     assert all(a != b for a, b in zip(first, second, strict=True)), (first, second)
 
 
-def test_pages_run_at_the_same_time_or_one_after_another(tiny: Tiny) -> None:
-    nap = "import time\nstart = time.time()\ntime.sleep(2)\nprint(start, time.time())"
-    two_pages(tiny, [nap], [nap])
+def test_pages_run_at_the_same_time(tiny: Tiny) -> None:
+    def meets(mine: str, other: str) -> str:
+        begin = f"import pathlib, time\nroot = pathlib.Path({str(tiny.root)!r})\n(root / {mine!r}).touch()\n"
+        return f"{begin}while not (root / {other!r}).exists():\n    time.sleep(0.01)"
 
-    def overlap() -> bool:
-        (a, b), (c, d) = (map(float, outputs(tiny, n)[0][0]["text"].split()) for n in ("days/one", "labs/two"))
-        return a < d and c < b
+    two_pages(tiny, [meets("here", "there")], [meets("there", "here")])
+    code, _, err = execute(tiny, "--jobs", "2")
+    assert code == 0, err  # each waits for the other, as long as a cell may run
 
-    assert execute(tiny, "--jobs", "2")[0] == 0
-    assert overlap()
+
+def test_one_at_a_time_leaves_no_page_out_beside_those_for_a_gpu(tiny: Tiny) -> None:
+    two_pages(tiny, ["1"], ["1"])
+    tiny.cells("1", head=f"---\n{LIMITED.replace('timeout: 1', 'device: gpu')}")
+    course, events = Course.load(tiny.root), list[Event]()
+    pages = course.executed_pages()
+    slots = Slots.here(pages, 1, ("0",))
+    assert len(slots) == 1
+    assert local.execute(course, pages, events.append, slots=slots) == []
+    assert [event.page.docname for event in events if isinstance(event, PageDone)] == ["days/one", "labs/two"]
+
+
+SPAN = "import time\nstart = time.time()\ntime.sleep(0.5)\nprint(start, time.time())"
+
+
+def overlap(tiny: Tiny) -> bool:
+    (a, b), (c, d) = (map(float, outputs(tiny, n)[0][0]["text"].split()) for n in ("days/one", "labs/two"))
+    return a < d and c < b
+
+
+def test_pages_run_one_after_another(tiny: Tiny) -> None:
+    two_pages(tiny, [SPAN], [SPAN])
     assert execute(tiny, "--jobs", "1")[0] == 0
-    assert not overlap()
+    assert not overlap(tiny)
+
+
+def written(events: list[Event], tiny: Tiny) -> None:
+    for event in events:
+        if isinstance(event, PageDone):
+            Store(tiny.root).write(event.page.docname, event.notebook, event.provenance)
+
+
+@pytest.mark.parametrize("memory", [{"days/one": 8 * GB, "labs/two": 8 * GB}, {"days/one": 20 * GB}])
+def test_pages_that_do_not_fit_into_the_memory_together_wait(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch, memory: dict[str, int]
+) -> None:
+    monkeypatch.setattr(local, "free_memory", lambda: 10 * GB)  # which the kernels here hardly change
+    two_pages(tiny, [SPAN], [SPAN])
+    course, events = Course.load(tiny.root), list[Event]()
+    assert local.execute(course, course.executed_pages(), events.append, slots=Slots(2), memory=memory) == []
+    written(events, tiny)
+    assert not overlap(tiny)
+
+
+@pytest.mark.parametrize(
+    ("under_way", "free", "fits"),
+    [
+        ({}, 12, True),
+        ({}, 11, False),
+        ({"days/one": 0}, 23, False),
+        ({"days/one": 0}, 24, True),
+        ({"days/one": 7}, 17, True),
+        ({"days/one": 7}, 16, False),
+        ({"days/one": 15}, 12, True),
+        ({"days/one": 0, "labs/two": 2}, 22, True),
+        ({"days/one": 0, "labs/two": 2}, 21, False),
+    ],
+    ids=["alone", "too much alone", "beside one that begins", "room for both", "beside one that has its memory",
+         "beside one that lacks some", "beside one that took more", "itself prepared", "itself prepared, too much"],
+)  # fmt: skip
+def test_memory_is_kept_for_pages_under_way(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch, under_way: dict[str, int], free: int, fits: bool
+) -> None:
+    """Two pages that took 10 GB at their peak, and may take a fifth more; free memory and what kernels have in GB."""
+    two_pages(tiny, ["1"], ["1"])
+    pages = {page.docname: page for page in Course.load(tiny.root).executed_pages()}
+    run = local._Run(cast(Setting, None), [], Slots(2), dict.fromkeys(pages, 10 * GB))
+    run._sessions = {name: cast(Session, SimpleNamespace(memory=taken * GB)) for name, taken in under_way.items()}
+    monkeypatch.setattr(local, "free_memory", lambda: free * GB)
+    assert run._has_memory_for(pages["labs/two"]) == fits
 
 
 def test_the_longest_page_begins_first(tiny: Tiny) -> None:
@@ -220,23 +300,154 @@ def test_a_module_that_cannot_be_imported_ahead_is_the_pages_business(tiny: Tiny
     assert outputs(tiny, "days/one")[0][0]["text"] == "True\n", "the course's own modules are not imported ahead"
 
 
+def kernel(server: ForkServer, folder: Path) -> Coroutine[Any, Any, Forked]:
+    """One that runs in `folder`."""
+    folder.mkdir(exist_ok=True)
+    return server.fork(["-f", str(folder / "kernel.json"), "--quiet"], str(folder), dict(os.environ))
+
+
+def living(server: ForkServer) -> set[int]:
+    """Its kernels without those that have ended and are not yet forgotten, which have no memory."""
+    return {pid for pid in descendants(server._process.pid) if resident_memory(pid)}
+
+
+def runs_in(pid: int) -> str:
+    return Path(f"/proc/{pid}/cwd").resolve().name
+
+
 @needs_fork
 def test_the_server_ends_with_its_socket(tmp_path: Path) -> None:
     async def fork() -> tuple[ForkServer, int]:
         server = ForkServer(["json"], _kernel_environment(tmp_path, 1))
-        kernel = await server.fork(["-f", str(tmp_path / "kernel.json"), "--quiet"], str(tmp_path), dict(os.environ))
-        await asyncio.sleep(0.5)
-        assert kernel.poll() is None
-        return server, kernel.pid
+        forked = await kernel(server, tmp_path / "one")
+        assert until(lambda: runs_in(forked.pid) == "one")
+        assert forked.poll() is None
+        return server, forked.pid
 
     server, pid = asyncio.run(fork())
     server.close()
-    for _ in range(50):
-        if not Path(f"/proc/{pid}").exists():
-            break
-        time.sleep(0.1)
     assert not Path(f"/proc/{pid}").exists()
     assert server._process.returncode is not None
+
+
+@needs_fork
+def test_a_kernel_that_nobody_waits_for_is_ended_and_is_no_other_page_s(tmp_path: Path) -> None:
+    async def fork() -> None:
+        server = ForkServer(["json"], _kernel_environment(tmp_path, 1))
+        try:
+            first = await kernel(server, tmp_path / "one")
+            os.kill(server._process.pid, signal.SIGSTOP)
+            assert until(lambda: "(stopped)" in Path(f"/proc/{server._process.pid}/status").read_text())
+            given_up = asyncio.create_task(kernel(server, tmp_path / "two"))
+            await asyncio.sleep(0)  # it asks, and waits for the answer
+            given_up.cancel()
+            os.kill(server._process.pid, signal.SIGCONT)
+            third = await kernel(server, tmp_path / "three")
+            assert given_up.cancelled()
+            assert until(lambda: runs_in(third.pid) == "three")
+            assert until(lambda: living(server) == {first.pid, third.pid})
+        finally:
+            server.close()
+
+    asyncio.run(fork())
+
+
+@needs_fork
+def test_the_number_of_a_kernel_that_has_ended_is_kept_until_it_is_given_back(tmp_path: Path) -> None:
+    """Or the signal that ends what a kernel has left of its group would reach whoever has got the number since."""
+
+    async def fork() -> None:
+        server = ForkServer(["json"], _kernel_environment(tmp_path, 1))
+        try:
+            forked = await kernel(server, tmp_path / "one")
+            forked.kill()
+            assert forked.wait(timeout=30) == 1
+            assert Path(f"/proc/{forked.pid}").exists()
+            server.end(forked.number)
+            assert until(lambda: not Path(f"/proc/{forked.pid}").exists())
+            server.end(forked.number)  # once more does no harm
+            await kernel(server, tmp_path / "two")
+        finally:
+            server.close()
+
+    asyncio.run(fork())
+
+
+@needs_fork
+def test_a_kernel_is_watched_beyond_a_thousand_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= hard < 2048:
+        pytest.skip("so many files can't be opened here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2048, hard))
+    opened: list[int] = []
+    try:
+        while not opened or opened[-1] < 1024:
+            opened.append(os.dup(0))
+        with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+            forked = Forked(process.pid, 1)
+            assert forked.poll() is None
+            forked.kill()
+            assert forked.wait(timeout=30) == 1
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@needs_fork
+def test_where_processes_cannot_be_held_kernels_start_cold(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(pid: int, flags: int = 0) -> int:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "pidfd_open", forbidden)
+    assert not can_fork()
+    tiny.cells("print('cold')")
+    code, _, err = execute(tiny)
+    assert (code, err) == (0, "")
+    assert outputs(tiny, "days/one")[0][0]["text"] == "cold\n"
+    monkeypatch.delattr(os, "pidfd_open")  # as in a Python that was built on an older system
+    assert not can_fork()
+
+
+@needs_fork
+def test_sockets_have_short_paths_wherever_temporary_files_go(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    tiny.cells("print('fine')")
+    code, _, err = execute(tiny)
+    assert (code, err) == (0, "")
+    assert outputs(tiny, "days/one")[0][0]["text"] == "fine\n"
+
+
+def test_a_cell_may_run_without_a_limit(tiny: Tiny) -> None:
+    two_pages(tiny, [], [])
+    for name, seconds in (("days/one.md", ".inf"), ("labs/two.md", "1.0e+300")):
+        tiny.cells("1", name=name, head=f"---\n{LIMITED.replace('timeout: 1', f'timeout: {seconds}')}")
+    code, _, err = execute(tiny)
+    assert (code, err) == (0, "")
+
+
+def test_an_error_of_who_listens_is_not_the_kernel_s(tiny: Tiny) -> None:
+    def listen(event: Event) -> None:
+        if isinstance(event, CellStarted):
+            raise RuntimeError("no more room on the screen")
+
+    course = Course.load(tiny.cells("1").root)
+    with pytest.raises(RuntimeError, match="no more room"):
+        local.execute(course, course.executed_pages(), listen)
+
+
+@pytest.mark.timeout(120)
+def test_a_cell_that_puts_out_too_much_and_does_not_stop_is_ended(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coursebook.execute.session.GRACE", 0.5)
+    head = f"---\n{LIMITED.replace('timeout: 1', 'timeout: 600, max_output: 0.1')}"
+    tiny.cells("while True:\n    try:\n        print('x' * 1000)\n    except BaseException:\n        pass", head=head)
+    code, _, err = execute(tiny)
+    assert code == 1
+    assert "the cell put out more than the 0.1 MB allowed" in err
 
 
 def test_a_kernel_that_does_not_start_hurts_no_other_page(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from conftest import CONFIG, Tiny, until
+from conftest import CONFIG, TOC, Tiny, until
 from coursebook.snapshot import STAGE
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")]
@@ -22,9 +23,17 @@ pytestmark = [pytest.mark.kernel, pytest.mark.skipif(sys.platform != "linux", re
 SLOW = "import pathlib, time\npathlib.Path({begun!r}).touch()\ntime.sleep(600)"
 BUSY = "import subprocess\nsubprocess.Popen(['sleep', '600'])\n" + SLOW
 STUBBORN = (
-    "import pathlib, time\npathlib.Path({begun!r}).touch()\n"
-    "while True:\n    try:\n        time.sleep(600)\n    except BaseException:\n        pass"
+    "import pathlib, time\nwhile True:\n    try:\n        pathlib.Path({begun!r}).touch()\n"
+    "        time.sleep(600)\n    except BaseException:\n        pass"
 )
+# Each takes all that a page may put out, doesn't hear of an interrupt, or leaves the group that is killed.
+UNRULY = {
+    # It is interrupted when that is too much; from then on it is known to have put out too much.
+    "prints": "while True:\n    try:\n        print('x' * 10**6)\n    except BaseException:\n        begun()",
+    "ignores": "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nbegun()\ntime.sleep(600)",
+    "starts": "import subprocess\nsubprocess.Popen(['sleep', '600'], start_new_session=True)\nbegun()\ntime.sleep(600)",
+    "blocks": "import ctypes\nbegun()\nctypes.PyDLL(None).sleep(600)",
+}
 EXTENDED = CONFIG.replace("[coursebook]", "[coursebook, slow_to_begin]")
 
 
@@ -73,6 +82,27 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     return folder
 
 
+def undisturbed() -> float:
+    """Seconds, from some moment on, in which no process had to wait for a core: 5 s are meant on an idle machine."""
+    try:
+        told = re.search(r"some .*total=(\d+)", Path("/proc/pressure/cpu").read_text())
+    except OSError:
+        told = None
+    return time.monotonic() - (int(told[1]) / 1e6 if told else 0.0)
+
+
+def assert_ends_at_once(course: Tiny, process: subprocess.Popen[str], pauses: list[float]) -> None:
+    started = undisturbed()
+    interrupt(process, pauses)
+    try:
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert until(lambda: not course.processes()), course.processes()
+    assert undisturbed() - started < 5
+    assert (process.returncode, err) == (130, "interrupted; what was executed before is kept\n")
+
+
 def interrupt(process: subprocess.Popen[str], pauses: list[float]) -> None:
     """Ctrl-C, as a terminal sends it, and again after each pause."""
     for pause in [0.0, *pauses]:
@@ -86,14 +116,23 @@ def test_an_interrupted_command_ends_at_once(tiny: Tiny, elsewhere: Path, stage:
     begun = elsewhere / "begun"
     stage(tiny, elsewhere / "slow_to_begin.py", str(begun))
     process = tiny.start()
-    assert until(begun.exists)
-    time.sleep(0.1)  # so that a cell has begun to sleep
-    started = time.monotonic()
-    interrupt(process, pauses)
-    _, err = process.communicate(timeout=30)
-    assert time.monotonic() - started < 5
-    assert (process.returncode, err) == (130, "interrupted; what was executed before is kept\n")
-    assert until(lambda: not tiny.processes(), seconds=2), tiny.processes()
+    assert until(begun.exists, seconds=120)
+    assert_ends_at_once(tiny, process, pauses)
+
+
+@pytest.mark.parametrize(
+    ("pauses", "how"), [([], []), ([0.02] * 10, ["--cold"])], ids=["once, warm", "again and again, cold"]
+)
+def test_no_cell_keeps_a_command_from_ending(tiny: Tiny, elsewhere: Path, pauses: list[float], how: list[str]) -> None:
+    last = "never"
+    tiny.write({"_toc.yml": TOC + "".join(f"  - file: days/{name}\n" for name in (*UNRULY, last))})
+    for name, source in {**UNRULY, last: "begun()\ntime.sleep(600)"}.items():
+        begun = f"def begun():\n    pathlib.Path({str(elsewhere / name)!r}).touch()\n"
+        tiny.cells(f"import pathlib, time\n{begun}\n{source}", name=f"days/{name}.md")
+    process = tiny.start("execute", "--jobs", str(len(UNRULY)), *how)
+    assert until(lambda: all((elsewhere / name).exists() for name in UNRULY), seconds=120)
+    assert_ends_at_once(tiny, process, pauses)
+    assert not (elsewhere / last).exists(), "no other page has begun"
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -101,11 +140,11 @@ def test_a_killed_command_takes_its_processes_along(tiny: Tiny, elsewhere: Path,
     begun = elsewhere / "begun"
     stage(tiny, elsewhere / "slow_to_begin.py", str(begun))
     process = tiny.start()
-    assert until(begun.exists)
+    assert until(begun.exists, seconds=120)
     assert len(tiny.processes()) > 1, "there is something to be left over"
     process.kill()
     process.wait()
-    assert until(lambda: not tiny.processes(), seconds=10), tiny.processes()
+    assert until(lambda: not tiny.processes()), tiny.processes()
     process.communicate()
 
 
@@ -118,6 +157,6 @@ def test_a_command_that_waits_can_be_interrupted(tiny: Tiny, command: str, pause
         assert process.stdout is not None
         assert "waiting for it" in process.stdout.readline()
         interrupt(process, pauses)
-        _, err = process.communicate(timeout=5)
+        _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "interrupted; what was executed before is kept\n")
     assert not tiny.processes()

@@ -18,9 +18,9 @@ from .fingerprint import code_digest
 from .live import Live
 from .memory import remember
 from .plan import Decision, Device, Environment, Wish, plan
-from .process import RenderingProcess
+from .process import Problem, RenderingProcess
 from .release import Moment
-from .render import Problem, render
+from .render import render
 from .snapshot import SITE, Snapshot
 from .store import Store
 

@@ -6,60 +6,112 @@ Light to import, and for the same reason: nothing that Sphinx and its extensions
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import pickle
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .bytecode import with_bytecode
+from .errors import plain
+
+if TYPE_CHECKING:
+    from .render import Order
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A warning or an error from Sphinx; `place` is `path:line`, relative to the course's root where it lies below."""
+
+    place: str
+    text: str
+    is_error: bool
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.text}" if self.place else self.text
+
+
+@dataclass(frozen=True)
+class Said:
+    """A line of Sphinx's own, which the process passes on."""
+
+    line: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """The last that the process tells: the order is carried out, and these problems were found."""
+
+    problems: tuple[Problem, ...]
 
 
 class RenderingProcess:
-    """A process for the course at `root` that carries out one order; it ends with the `with` block, or this process."""
+    """A process for the course at `root` that carries out one order; it ends with the `with` block, or this process.
+
+    It takes the pickled order from its standard input and tells what happens, pickled `Said` and `Done`, on what was
+    its standard output. Whatever else is written there or to its standard error, by extensions, programs that they run
+    and kernels, goes to a file, and from there to the log.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
 
     def __enter__(self) -> RenderingProcess:
-        self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "coursebook.sphinx.worker", str(self._root), str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._said,
-            env=with_bytecode(self._root),
-        )
+        self._folder = tempfile.TemporaryDirectory(prefix="coursebook-", ignore_cleanup_errors=True)
+        aside = Path(self._folder.name) / "aside.log"
+        with aside.open("wb") as written:
+            # Opened twice, because reading in a file that was inherited would move where the others write.
+            self._aside, self._rest, self._last = aside.open(encoding="utf-8", errors="replace"), "", ""
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "coursebook.sphinx.worker", str(self._root), str(os.getpid())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=written,
+                env=with_bytecode(self._root),
+            )
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._process.kill()
-        with contextlib.suppress(OSError):  # an order that was not wholly taken
-            self._process.communicate()
-        self._said.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):  # an order that was not wholly taken
+                if pipe:
+                    pipe.close()
+        self._process.wait()
+        self._aside.close()
+        self._folder.cleanup()
 
-    def carry_out(self, order: object, log: Callable[[str], None] | None) -> list[dict[str, Any]]:
-        """The problems that the process tells of when it has carried out `order`; `log` gets Sphinx's own lines."""
-        process = self._process
+    def carry_out(self, order: Order, log: Callable[[str], None] | None) -> list[Problem]:
+        """The problems that the process tells of when it has carried out `order`; `log` gets all that was printed."""
+        process, say = self._process, log or (lambda line: None)
         assert process.stdin is not None
         assert process.stdout is not None
-        problems: list[dict[str, Any]] | None = None
         with contextlib.suppress(BrokenPipeError):
             pickle.dump(order, process.stdin)
             process.stdin.flush()
-        for line in process.stdout:
-            told = json.loads(line)
-            if "log" in told and log:
-                log(told["log"])
-            elif "problems" in told:
-                problems = told["problems"]
-        if problems is None:
-            status = process.wait()
-            self._said.seek(0)
-            last = " ".join(self._said.read().strip().splitlines()[-1:])
-            problems = [{"place": "", "text": f"Sphinx's process ended with status {status}: {last}", "is_error": True}]
-        return problems
+        while True:
+            try:
+                told = pickle.load(process.stdout)
+            except (EOFError, pickle.UnpicklingError):  # it ended, perhaps within a message
+                self._pass_on(say)
+                said = self._rest.strip() or self._last
+                return [Problem("", f"Sphinx's process ended with status {process.wait()}: {said}", is_error=True)]
+            self._pass_on(say)
+            match told:
+                case Said(line):
+                    say(line)
+                case Done(problems):
+                    if self._rest:
+                        say(self._rest)
+                    return list(problems)
+
+    def _pass_on(self, say: Callable[[str], None]) -> None:
+        """Have `say` hear the lines that were written aside since the last time."""
+        *lines, self._rest = plain(self._rest + self._aside.read()).split("\n")
+        for line in lines:
+            self._last = line.strip() or self._last
+            say(line)

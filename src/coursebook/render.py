@@ -17,21 +17,9 @@ from .course import CONFIG, TOC, Course
 from .errors import CourseError, CourseErrors
 from .page import Page
 from .plan import Decision
-from .process import RenderingProcess
+from .process import Problem, RenderingProcess
 from .release import Moment
 from .snapshot import SITE, STAGE
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A warning or an error from Sphinx; `place` is `path:line`, relative to the course's root where it lies below."""
-
-    place: str
-    text: str
-    is_error: bool
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.text}" if self.place else self.text
 
 
 @dataclass(frozen=True)
@@ -96,8 +84,7 @@ def render(
 def carry_out(process: RenderingProcess, order: Order, log: Callable[[str], None] | None) -> list[Problem]:
     """Have `process` do what `order` says; returns what Sphinx found wrong. `log` gets its own lines."""
     light = replace(order, decisions=[_without_notebook(decision) for decision in order.decisions])
-    told = [Problem(**problem) for problem in process.carry_out(light, log)]
-    return [problem for problem in told if not _lacks_outputs(problem, order.decisions)]
+    return [problem for problem in process.carry_out(light, log) if not _lacks_outputs(problem, order.decisions)]
 
 
 def _lacks_outputs(problem: Problem, decisions: Sequence[Decision]) -> bool:

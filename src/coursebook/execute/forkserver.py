@@ -1,8 +1,9 @@
 """The fork server: a process that has imported what the pages import, and forks a kernel on request.
 
 Started by `kernels.py` with the number of a socket's descriptor and that of its process. It reads one JSON object a
-line: first `{"modules": [...]}`, the modules to import; then `{"arguments": [...], "cwd": ..., "environment": {...}}`
-for each kernel, which it answers with `{"pid": ...}`. It never starts a thread or a parallel region of its own and
+line: first `{"modules": [...]}`, the modules to import; then `{"number": ..., "arguments": [...], "cwd": ...,
+"environment": {...}}` for each kernel, which it answers with `{"number": ..., "pid": ...}` (null: it can't fork), and
+`{"end": number}` when nobody wants that kernel any more. It never starts a thread or a parallel region of its own and
 never touches CUDA, because a process that did can't be forked safely. When the socket closes it kills its kernels and
 ends.
 """
@@ -32,23 +33,74 @@ def main(descriptor: int, parent: int) -> None:
     die_with_parent(parent)
     control = socket.socket(fileno=descriptor)
     lines = control.makefile("r", encoding="utf-8")
-    kernels: set[int] = set()
+    kernels = _Kernels()
     try:
         for line in lines:
             request = json.loads(line)
+            if "end" in request:
+                kernels.end(request["end"])
+                continue
             if "modules" in request:
                 answer: dict[str, Any] = {"imported": _import(request["modules"])}
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whatever a module made of it
                 die_with_parent(None)  # from here on it hears of that by itself, and has kernels to kill before
             else:
-                pid = _fork(request, control)
-                kernels.add(pid)
-                answer = {"pid": pid}
+                answer = {"number": request["number"], "pid": kernels.start(request, control)}
             control.sendall(json.dumps(answer).encode() + b"\n")
     finally:
-        for pid in kernels:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)
+        kernels.end_all()
         os._exit(0)  # taking torch down in good order takes most of a second
+
+
+class _Kernels:
+    """The kernels that were forked, by the number of their request.
+
+    One that has ended is waited for only when the client has no more use for it: until then its number, which is its
+    group's as well, can't become a stranger's, and whoever signals the group meets what the kernel has left of it.
+    """
+
+    def __init__(self) -> None:
+        self._pids: dict[int, int] = {}
+        self._ending: set[int] = set()
+
+    def start(self, request: dict[str, Any], control: socket.socket) -> int | None:
+        self._forget()
+        try:
+            pid = _fork(request, control)
+        except OSError:  # too many processes, or too little memory
+            return None
+        self._pids[request["number"]] = pid
+        return pid
+
+    def end(self, number: int) -> None:
+        pid = self._pids.pop(number, None)
+        if pid is not None:
+            _kill_group(pid)
+            self._ending.add(pid)
+        self._forget()
+
+    def end_all(self) -> None:
+        for pid in self._pids.values():
+            _kill_group(pid)
+        for pid in {*self._pids.values(), *self._ending}:
+            _is_gone(pid, 0)
+
+    def _forget(self) -> None:
+        self._ending = {pid for pid in self._ending if not _is_gone(pid, os.WNOHANG)}
+
+
+def _is_gone(pid: int, options: int) -> bool:
+    """Wait for a kernel, as `options` say; whether it has ended."""
+    try:
+        return os.waitpid(pid, options)[0] == pid
+    except ChildProcessError:
+        return True
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)  # it may not lead its group yet
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _import(modules: list[str]) -> list[str]:
@@ -89,8 +141,6 @@ def _silence() -> Iterator[None]:
 
 
 def _fork(request: dict[str, Any], control: socket.socket) -> int:
-    # No zombies. Not before: what is being imported may run a program and wait for it.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with warnings.catch_warnings():
         # BLAS keeps threads, and puts them to sleep around a fork by itself; Python 3.12 warns all the same.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -106,11 +156,10 @@ def _become_kernel(request: dict[str, Any], control: socket.socket) -> NoReturn:
         gc.enable()
         os.setsid()
         die_with_parent(server)
-        control.close()
+        os.close(control.detach())  # close() would wait for the file that reads from it
         with open(os.devnull) as nothing:  # noqa: PTH123
             os.dup2(nothing.fileno(), 0)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.chdir(request["cwd"])
         os.environ.clear()
         os.environ.update(request["environment"], JPY_PARENT_PID=str(server))

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import itertools
 import json
 import os
 import select
@@ -16,7 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -41,7 +43,23 @@ NEVER = ("matplotlib_inline",)
 
 def can_fork() -> bool:
     """Whether warm kernels can be had here."""
-    return sys.platform == "linux" and bool(entry_points(group="jupyter_client.kernel_provisioners", name=PROVISIONER))
+    is_possible = sys.platform == "linux" and _has_pidfds()
+    return is_possible and bool(entry_points(group="jupyter_client.kernel_provisioners", name=PROVISIONER))
+
+
+def _has_pidfds() -> bool:
+    """Whether processes can be held by a descriptor: not before Linux 5.3, nor where a sandbox forbids it."""
+    try:
+        descriptor = os.pidfd_open(os.getpid())
+    except (AttributeError, OSError):  # AttributeError: a Python that was built on an older system
+        return False
+    try:
+        signal.pidfd_send_signal(descriptor, 0)
+    except (AttributeError, OSError):
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 class ForkServer:
@@ -49,7 +67,8 @@ class ForkServer:
 
     def __init__(self, modules: Iterable[str], environment: Mapping[str, str]) -> None:
         ours, theirs = socket.socketpair()
-        self._control, self._heard = ours, b""
+        self._control, self._heard, self._unsent = ours, b"", b""
+        self._numbers = itertools.count(1)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "coursebook.execute.forkserver", str(theirs.fileno()), str(os.getpid())],
             pass_fds=[theirs.fileno()],
@@ -65,23 +84,65 @@ class ForkServer:
         ours.setblocking(False)
 
     async def fork(self, arguments: list[str], cwd: str, environment: Mapping[str, str]) -> Forked:
-        """Have a kernel forked. Raises ConnectionError when the server has died."""
+        """Have a kernel forked. Raises ConnectionError when the server has died, or can't fork.
+
+        A kernel whose caller was cancelled meanwhile is ended.
+        """
         async with self._lock:
             if not self._is_warm:
                 await self._answer()
                 self._is_warm = True
-            request = {"arguments": arguments, "cwd": cwd, "environment": dict(environment)}
+            number = next(self._numbers)
+            request = {"number": number, "arguments": arguments, "cwd": cwd, "environment": dict(environment)}
             try:
-                await asyncio.get_running_loop().sock_sendall(self._control, _line(request))
+                return await self._forked(request)
+            except BaseException as error:
+                self.end(number)
+                if isinstance(error, OSError) and not isinstance(error, ConnectionError):
+                    raise ConnectionError(f"a forked kernel can't be held: {error}") from error
+                raise
+
+    async def _forked(self, request: Mapping[str, Any]) -> Forked:
+        await self._send(request)
+        # Before this answer may come those to requests that were given up.
+        while (answer := await self._answer())["number"] != request["number"]:
+            pass
+        if answer["pid"] is None:
+            raise ConnectionError("the fork server can't fork")
+        return Forked(int(answer["pid"]), request["number"])
+
+    def end(self, number: int) -> None:
+        """Have the kernel of this number killed with its whole group, if it is alive, and forgotten."""
+        self._unsent += _line({"end": number})
+        with contextlib.suppress(OSError):  # full, so it goes with the next request; or the server has died
+            self._send_some()
+
+    # Neither in a thread, which would wait on after Ctrl-C until the server has imported everything, nor by the loop's
+    # sock_recv and sock_sendall: where these are cancelled, what was read or how much was sent is lost.
+
+    async def _send(self, request: Mapping[str, Any]) -> None:
+        self._unsent += _line(request)
+        while self._unsent:
+            try:
+                self._send_some()
+            except BlockingIOError:
+                loop = asyncio.get_running_loop()
+                await _ready(loop.add_writer, loop.remove_writer, self._control)
             except OSError as error:
                 raise ConnectionError("the fork server has died") from error
-            return Forked(int((await self._answer())["pid"]))
+
+    def _send_some(self) -> None:
+        while self._unsent:
+            self._unsent = self._unsent[self._control.send(self._unsent) :]
 
     async def _answer(self) -> dict[str, Any]:
-        # Not in a thread: after Ctrl-C it would wait on until the server has imported everything.
         while b"\n" not in self._heard:
             try:
-                heard = await asyncio.get_running_loop().sock_recv(self._control, 65536)
+                heard = self._control.recv(65536)
+            except BlockingIOError:
+                loop = asyncio.get_running_loop()
+                await _ready(loop.add_reader, loop.remove_reader, self._control)
+                continue
             except OSError as error:
                 raise ConnectionError("the fork server has died") from error
             if not heard:
@@ -109,6 +170,16 @@ def _line(request: Mapping[str, Any]) -> bytes:
     return json.dumps(request).encode() + b"\n"
 
 
+async def _ready(add: Callable[..., Any], remove: Callable[..., Any], control: socket.socket) -> None:
+    """Wait until the socket can be read or written, as `add` and `remove` say."""
+    happened = asyncio.Event()
+    add(control, happened.set)
+    try:
+        await happened.wait()
+    finally:
+        remove(control)
+
+
 def _ahead(modules: Iterable[str]) -> Iterable[str]:
     for name in modules:
         if not name.startswith(NEVER):
@@ -118,13 +189,14 @@ def _ahead(modules: Iterable[str]) -> Iterable[str]:
 class Forked:
     """A kernel's process, with as much of subprocess.Popen as a provisioner needs.
 
-    It is not our child: whether it has ended is known from its descriptor, how it ended is not.
+    It is not our child: whether it has ended is known from its descriptor, how it ended is not. `number` is the
+    server's for it; until `ForkServer.end` no other process or group gets its `pid`.
     """
 
     stdin = stdout = stderr = None
 
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
+    def __init__(self, pid: int, number: int) -> None:
+        self.pid, self.number = pid, number
         self.returncode: int | None = None
         try:
             self._descriptor = os.pidfd_open(pid)
@@ -132,21 +204,27 @@ class Forked:
             self._descriptor, self.returncode = -1, 1
 
     def poll(self) -> int | None:
-        if self.returncode is None and select.select([self._descriptor], [], [], 0)[0]:
+        if self.returncode is None and self._has_ended(0):
             os.close(self._descriptor)
             self.returncode = 1
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
         if self.returncode is None:
-            if not select.select([self._descriptor], [], [], timeout)[0]:
+            if not self._has_ended(timeout):
                 raise subprocess.TimeoutExpired("kernel", timeout or 0.0)
             self.poll()
         return self.returncode or 0
 
+    def _has_ended(self, timeout: float | None) -> bool:
+        asked = select.poll()  # and not select(), which knows no descriptor above 1023
+        asked.register(self._descriptor, select.POLLIN)
+        return bool(asked.poll(None if timeout is None else timeout * 1000))
+
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it ends this moment
+                signal.pidfd_send_signal(self._descriptor, number)
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
@@ -158,17 +236,27 @@ class Forked:
 class ForkProvisioner(LocalProvisioner):
     """Starts a Python kernel through the fork server that `warm` gave its manager; the rest is LocalProvisioner's."""
 
+    _forget: Callable[[], None] | None = None
+
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         server = SERVERS.get(id(self.parent))
         if server is not None and cmd[0] == sys.executable and "ipykernel_launcher" in cmd:
             arguments = cmd[cmd.index("ipykernel_launcher") + 1 :]
             cwd = str(kwargs.get("cwd") or Path.cwd())
             with contextlib.suppress(ConnectionError):  # the server is gone: start the kernel in the ordinary way
-                self.process: Any = await server.fork(arguments, cwd, kwargs.get("env") or os.environ)
-                self.pid = self.pgid = self.process.pid
+                forked = await server.fork(arguments, cwd, kwargs.get("env") or os.environ)
+                self.process: Any = forked
+                self.pid = self.pgid = forked.pid
+                self._forget = functools.partial(server.end, forked.number)
                 self.cwd: Any = cwd
                 return self.connection_info
         return await super().launch_kernel(cmd, **kwargs)
+
+    async def cleanup(self, restart: bool = False) -> None:
+        await super().cleanup(restart)
+        if self._forget:
+            self._forget()
+            self._forget = None
 
 
 # By the manager's id: a provisioner is made by jupyter_client, from a name, and finds its server through its parent.

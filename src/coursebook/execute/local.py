@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..bytecode import with_bytecode
-from ..cores import cores
 from ..course import Course
 from ..errors import CourseError
 from ..fingerprint import full_names_in
 from ..git import commit_of
+from ..machine import cores, free_memory
 from ..page import Page
 from .events import Event, PageFailed, PageStarted
 from .kernels import ForkServer, can_fork
-from .session import Session, Setting
+from .session import Session, Setting, raise_if_cancelled
+
+MARGIN = 1.2  # by which a page may need more memory than the last time
+PAUSE = 0.5  # s between two looks at the memory, since nobody tells when some becomes free
 
 
 @dataclass(frozen=True)
@@ -57,17 +60,22 @@ def execute(
 
     `tell` is called with each event as it happens, `PageDone` with the outputs. `cold` starts every kernel anew; else
     kernels are forked, where that is possible, from a process that has imported what the pages import. `memory` holds
-    the bytes that pages (by docname) took at their peak: a page waits until as much is free, unless nothing else runs.
-    Pages that ask for a GPU are executed on those of `slots`, or on the CPU where it has none. With `keeps_going` a
-    cell that raises leaves its error among its outputs, and the page goes on. Returns what failed.
+    the bytes that pages (by docname) took at their peak: a page waits until as much is free beside what those under way
+    are still going to take, unless nothing else runs. Pages that ask for a GPU are executed on those of `slots`, or on
+    the CPU where it has none. With `keeps_going` a cell that raises leaves its error among its outputs, and the page
+    goes on. Returns what failed. Raises KeyboardInterrupt after Ctrl-C, when all kernels have ended.
     """
     modules, commit = modules_ahead(course, pages), commit_of(course.root)
     with setting(course, modules, tell, slots=len(slots), cold=cold, commit=commit, keeps_going=keeps_going) as made:
+        run = _Run(made, pages, slots, memory or {})
         try:
-            return asyncio.run(_Run(made, pages, slots, memory or {}).execute())
+            return asyncio.run(run.execute())
         except ExceptionGroup as group:
             # Something that is no page's fault, like a full disk, ends them all; the first of it says what.
             raise group.exceptions[0] from None
+        finally:
+            if run.is_interrupted:  # whatever else has happened since, or if all was done at the same moment
+                raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
@@ -102,12 +110,13 @@ async def carry_out(
 ) -> CourseError | None:
     """Execute the page of `session`, which is `starting`, to its end, telling of it. Returns what failed."""
     page = session.page
-    tell(PageStarted(page))
     started = time.perf_counter()
     try:
+        tell(PageStarted(page))
         await starting
         tell(await session.run())
     except CourseError as error:
+        raise_if_cancelled()
         tell(PageFailed(page, error, time.perf_counter() - started))
         return error
     finally:
@@ -123,20 +132,23 @@ class _Run:
         on_gpu = {page.docname for page in pages if slots.gpus and page.options.device == "gpu"}
         self._for_gpu = [page for page in pages if page.docname in on_gpu]
         self._for_cpu = [page for page in pages if page.docname not in on_gpu]
-        self._prepared: dict[str, tuple[Session, asyncio.Task[None]]] = {}  # by docname
+        self._prepared: dict[str, asyncio.Task[None]] = {}  # by docname, those that nobody executes yet
+        self._sessions: dict[str, Session] = {}  # by docname, of pages that are executed or prepared
         self._running = 0
         self._errors: list[CourseError] = []
+        self.is_interrupted = False
 
     async def execute(self) -> list[CourseError]:
-        work = asyncio.create_task(self._work())
-        try:
-            await asyncio.wait([work])
-        except asyncio.CancelledError:
-            # Ctrl-C. Another one would disturb the end of the kernels, which takes a moment.
+        loop, work = asyncio.get_running_loop(), asyncio.create_task(self._work())
+
+        def interrupt(*_: object) -> None:
+            # Another one would disturb the end of the kernels, which takes a moment.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            work.cancel()
+            self.is_interrupted = True
+            loop.call_soon_threadsafe(work.cancel)
+
+        with _on_ctrl_c(interrupt):
             await asyncio.wait([work])
-            raise
         work.result()
         return self._errors
 
@@ -148,48 +160,69 @@ class _Run:
                 for gpu in self._slots.gpus:
                     group.create_task(self._work_on_gpu(gpu))
         finally:
-            for session, starting in self._prepared.values():
-                await _end(session, starting)
+            for docname, starting in self._prepared.items():
+                await _end(self._sessions[docname], starting)
 
     async def _work_on_cpu(self) -> None:
         while self._for_cpu:
+            raise_if_cancelled()
             page = self._for_cpu.pop(0)
-            await self._memory_for(page)
-            is_prepared = page.docname in self._prepared
-            session, starting = self._prepared.pop(page.docname) if is_prepared else self._begin(page)
-            self._running += 1
-            try:
-                if self._for_cpu and self._has_memory_for(self._for_cpu[0]):
-                    following = self._for_cpu[0]
-                    if following.docname not in self._prepared:
-                        self._prepared[following.docname] = self._begin(following)
-                await self._execute(session, starting)
-            finally:
-                self._running -= 1
+            while self._running and not self._has_memory_for(page):
+                await asyncio.sleep(PAUSE)
+            starting = self._prepared.pop(page.docname, None) or self._begin(page)
+            self._prepare_next()
+            await self._execute(page, starting)
 
     async def _work_on_gpu(self, gpu: str) -> None:
         while self._for_gpu:
+            raise_if_cancelled()
             page = self._for_gpu.pop(0)
-            self._running += 1
-            try:
-                await self._execute(*self._begin(page, gpu))
-            finally:
-                self._running -= 1
+            await self._execute(page, self._begin(page, gpu))
+        await self._work_on_cpu()  # or nobody might: as many as the GPUs may be all that run at a time
 
-    def _begin(self, page: Page, gpu: str = "") -> tuple[Session, asyncio.Task[None]]:
-        session = Session(self._setting, page, gpu)
-        return session, asyncio.create_task(session.start())
+    def _begin(self, page: Page, gpu: str = "") -> asyncio.Task[None]:
+        self._sessions[page.docname] = session = Session(self._setting, page, gpu)
+        return asyncio.create_task(session.start())
 
-    async def _execute(self, session: Session, starting: asyncio.Task[None]) -> None:
-        if error := await carry_out(session, starting, self._setting.tell):
-            self._errors.append(error)
+    def _prepare_next(self) -> None:
+        if self._for_cpu and self._has_memory_for(self._for_cpu[0]):
+            page = self._for_cpu[0]
+            if page.docname not in self._prepared:
+                self._prepared[page.docname] = self._begin(page)
 
-    async def _memory_for(self, page: Page) -> None:
-        while self._running and not self._has_memory_for(page):
-            await asyncio.sleep(0.5)
+    async def _execute(self, page: Page, starting: asyncio.Task[None]) -> None:
+        self._running += 1
+        try:
+            if error := await carry_out(self._sessions[page.docname], starting, self._setting.tell):
+                self._errors.append(error)
+        finally:
+            del self._sessions[page.docname]
+            self._running -= 1
 
     def _has_memory_for(self, page: Page) -> bool:
-        return _free_memory() >= 1.2 * self._memory.get(page.docname, 0)
+        """Whether there is as much as this page and those under way are still going to take."""
+        return free_memory() >= sum(self._memory_to_come(docname) for docname in {*self._sessions, page.docname})
+
+    def _memory_to_come(self, docname: str) -> float:
+        session = self._sessions.get(docname)
+        return max(0.0, MARGIN * self._memory.get(docname, 0) - (session.memory if session else 0))
+
+
+@contextlib.contextmanager
+def _on_ctrl_c(handle: Callable[..., None]) -> Iterator[None]:
+    """Have `handle` called at Ctrl-C, instead of asyncio's own way: to raise KeyboardInterrupt wherever the second is.
+
+    Where nobody would hear it, as in a job in the background or another thread, that stays so.
+    """
+    if threading.current_thread() is not threading.main_thread() or not callable(signal.getsignal(signal.SIGINT)):
+        yield
+        return
+    earlier = signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is handle:
+            signal.signal(signal.SIGINT, earlier)
 
 
 async def _end(session: Session, starting: asyncio.Task[None]) -> None:
@@ -198,16 +231,6 @@ async def _end(session: Session, starting: asyncio.Task[None]) -> None:
     if not starting.cancelled():
         starting.exception()  # was told before, or is of a page that nobody waits for any more
     await session.stop()
-
-
-def _free_memory() -> float:
-    """Bytes that a new process may take; without limit where the system doesn't tell."""
-    try:
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
-    except OSError:
-        return float("inf")
-    match = re.search(r"MemAvailable:\s+(\d+) kB", text)
-    return int(match[1]) * 1024 if match else float("inf")
 
 
 def modules_ahead(course: Course, pages: Iterable[Page]) -> list[str]:

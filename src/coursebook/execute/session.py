@@ -6,18 +6,21 @@ import ast
 import asyncio
 import datetime
 import json
+import os
 import platform
 import re
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import zmq
 from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
@@ -34,6 +37,7 @@ from ..fingerprint import (
     language,
     modules_in,
 )
+from ..machine import descendants, resident_memory
 from ..page import Cell, Page
 from ..reads import cell_inputs
 from ..store import Provenance
@@ -42,8 +46,10 @@ from .events import CellStarted, Event, PageDone
 from .kernels import ForkServer, warm
 
 DEFAULT_TIMEOUT = 600.0
+LONGEST = 1e9  # s, which nobody waits for; more can't be counted in milliseconds everywhere
 # Seconds that a cell has to tidy up in, once it was interrupted because its time is over.
 GRACE = 5.0
+SHORT = "/tmp"  # where the sockets go if the path of the temporary folder is too long for them
 
 
 @dataclass(frozen=True)
@@ -70,13 +76,15 @@ class Session:
         self._cell = Cell("", 1, 1, ())  # the one that runs
         self._cell_seconds: list[float] = []
         self._seconds = 0.0
-        self._folder = tempfile.TemporaryDirectory(prefix="coursebook-", ignore_cleanup_errors=True)
+        self._folders = ExitStack()
         self._client: _Client | None = None
 
     async def start(self) -> None:
         """Start the kernel. Raises CourseError when it can't be had."""
-        page, course, sockets = self.page, self._setting.course, Path(self._folder.name)
+        page, course = self.page, self._setting.course
         started = time.perf_counter()
+        temporary = self._folder()
+        sockets = temporary if _can_hold_sockets(temporary) else self._folder(SHORT)
         self._client = client = _Client(
             self._notebook,
             km=_kernel_manager(page, self._notebook, sockets),
@@ -87,7 +95,7 @@ class Session:
             record_timing=False,
             startup_timeout=120,
         )
-        folder = sockets if course.execution("run_in_temp", False) else course.root / page.path.parent
+        folder = temporary if course.execution("run_in_temp", False) else course.root / page.path.parent
         # A page that doesn't ask for a GPU doesn't see one: it says the same wherever it is executed.
         environment = {**self._setting.environment, "CUDA_VISIBLE_DEVICES": self._gpu}
         try:
@@ -96,33 +104,30 @@ class Session:
             if language(page) == "python":
                 await _observe(client, course.root, page.options.device == "gpu", self._setting.keeps_going)
         except (RuntimeError, TimeoutError) as error:  # as jupyter_client says that a kernel is dead or silent
-            _raise_if_cancelled()
+            raise_if_cancelled()
             name = self._notebook.metadata.get("kernelspec", {}).get("name", "python3")
             raise CourseError(page.path, None, f"the kernel {name!r} could not be started: {error}") from None
         self._seconds += time.perf_counter() - started
+
+    def _folder(self, above: str | None = None) -> Path:
+        """A new folder that only this user may enter, until the session stops."""
+        made = tempfile.TemporaryDirectory(prefix="coursebook-", dir=above, ignore_cleanup_errors=True)
+        return Path(self._folders.enter_context(made))
 
     async def run(self) -> PageDone:
         """Execute the cells. Raises CourseError for what a cell did, or because the kernel didn't live to its end."""
         page, client = self.page, self._started
         when, started = datetime.datetime.now(datetime.UTC), time.perf_counter()
-        index = 0
+        for index, cell in _code_cells(page, self._notebook):
+            raise_if_cancelled()
+            self._cell = cell
+            self._setting.tell(CellStarted(page, cell))
+            await self._execute(index)
+        client.set_widgets_metadata()
         try:
-            for index, cell in _code_cells(page, self._notebook):
-                self._cell = cell
-                self._setting.tell(CellStarted(page, cell))
-                await self._execute(index)
-            client.set_widgets_metadata()
             seen = await _asked(client, "report") or {}
-        except CellExecutionError as error:
-            # nbclient's own text repeats the source; the kernel's traceback stands among the cell's outputs.
-            traceback = _traceback(self._notebook.cells[index]) or error.traceback
-            line = await _line_in_cell(client, traceback)
-            raise CellFailed(page.path, self._cell, line, error.ename, error.evalue, traceback) from None
-        except CellTimeoutError:
-            line = await self._interrupt(index)
-            raise CellTimedOut(page.path, self._cell, self._timeout, line) from None
-        except (DeadKernelError, RuntimeError, TimeoutError):
-            _raise_if_cancelled()
+        except (RuntimeError, TimeoutError):
+            raise_if_cancelled()
             raise KernelDied(page.path, self._cell) from None
         if self._gpu and seen.get("blind"):
             raise CourseError(
@@ -135,16 +140,40 @@ class Session:
         return PageDone(page, self._notebook, self._provenance(seen, when), tuple(seen.get("deprecations", ())))
 
     async def stop(self) -> None:
-        """End the kernel, at once."""
+        """End the kernel and all that it has started, at once."""
         client = self._client
         if client is not None:
+            with suppress(RuntimeError, ProcessLookupError):
+                await self._end_descendants()
             # A kernel that was to be interrupted or never answered gets no time to say goodbye.
             with suppress(RuntimeError, ProcessLookupError):
                 await client.kernel.shutdown_kernel(now=True)
             await client.kernel.cleanup_resources()
+            client.end_watch()
             if client.kc is not None:
                 client.kc.stop_channels()
-        self._folder.cleanup()
+        self._folders.close()
+
+    async def _end_descendants(self) -> None:
+        """End programs that the kernel has started; it takes only those of its own process group along."""
+        kernel = self._started.kernel
+        if sys.platform == "linux" and self._pid and await kernel.is_alive():
+            # While they are looked for it must not start others.
+            await kernel.signal_kernel(signal.SIGSTOP)
+            for pid in descendants(self._pid):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that the kernel has at the moment."""
+        return resident_memory(self._pid) if self._pid else 0
+
+    @property
+    def _pid(self) -> int | None:
+        """The kernel's process, where it has one here."""
+        pid: int | None = getattr(self._client and self._client.kernel.provisioner, "pid", None)
+        return pid
 
     @property
     def _started(self) -> _Client:
@@ -153,18 +182,36 @@ class Session:
 
     @property
     def _timeout(self) -> float:
-        return self.page.options.timeout or float(self._setting.course.execution("timeout", DEFAULT_TIMEOUT))
+        asked = self.page.options.timeout or float(self._setting.course.execution("timeout", DEFAULT_TIMEOUT))
+        return min(asked, LONGEST)
 
     async def _execute(self, index: int) -> None:
+        """Execute a cell. Raises CourseError for what it did, or because the kernel didn't live to its end."""
         client, started = self._started, time.perf_counter()
         try:
             await client.async_execute_cell(
                 self._notebook.cells[index], index, execution_count=client.code_cells_executed + 1
             )
-        finally:
-            if client.too_much_output:
-                raise TooMuchOutput(self.page.path, self._cell, self.page.options.max_output)
-            self._cell_seconds.append(round(time.perf_counter() - started, 3))
+        except (CellExecutionError, CellTimeoutError, DeadKernelError, RuntimeError, TimeoutError) as error:
+            raise_if_cancelled()
+            raise await self._problem(index, error) from None
+        if client.too_much_output:  # it didn't mind that it was interrupted for that
+            raise TooMuchOutput(self.page.path, self._cell, self.page.options.max_output)
+        self._cell_seconds.append(round(time.perf_counter() - started, 3))
+
+    async def _problem(self, index: int, error: Exception) -> CourseError:
+        """What became of a cell, for which nbclient raised `error`."""
+        page, client = self.page, self._started
+        if client.too_much_output:
+            return TooMuchOutput(page.path, self._cell, page.options.max_output)
+        if isinstance(error, CellExecutionError):
+            # nbclient's own text repeats the source; the kernel's traceback stands among the cell's outputs.
+            traceback = _traceback(self._notebook.cells[index]) or error.traceback
+            line = await _line_in_cell(client, traceback)
+            return CellFailed(page.path, self._cell, line, error.ename, error.evalue, traceback)
+        if isinstance(error, CellTimeoutError):
+            return CellTimedOut(page.path, self._cell, self._timeout, await self._interrupt(index))
+        return KernelDied(page.path, self._cell)
 
     async def _interrupt(self, index: int) -> int:
         """Interrupt the cell, let it tidy up, and return the line of it that was running (0: it did not stop)."""
@@ -202,7 +249,7 @@ class Session:
 
 
 class _Client(NotebookClient):
-    """nbclient's client, which interrupts a cell whose output grows beyond `max_output` bytes."""
+    """nbclient's client, which interrupts a cell whose output grows beyond `max_output` bytes, and then gives it up."""
 
     def __init__(self, notebook: nbformat.NotebookNode, max_output: float, **options: Any) -> None:
         super().__init__(notebook, **options)
@@ -210,7 +257,7 @@ class _Client(NotebookClient):
         self.max_output = max_output
         self.too_much_output = False
         self._cell_index, self._cell_output = -1, 0
-        self._interrupting: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
 
     def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> Any:
         if cell_index != self._cell_index:
@@ -221,9 +268,25 @@ class _Client(NotebookClient):
         if self._cell_output > self.max_output:
             if not self.too_much_output:
                 self.too_much_output = True
-                self._interrupting = asyncio.ensure_future(self.kernel.interrupt_kernel())
+                self._ending = asyncio.ensure_future(self._end_cell())
             return None
         return super().output(outs, msg, display_id, cell_index)
+
+    async def _end_cell(self) -> None:
+        await self.kernel.interrupt_kernel()
+        await asyncio.sleep(GRACE)
+        if self.task_poll_for_reply is not None:
+            self.task_poll_for_reply.cancel()  # which nbclient takes for the end of the kernel
+
+    def end_watch(self) -> None:
+        """Have nothing more to do with the cell that was interrupted."""
+        if self._ending is not None:
+            self._ending.cancel()
+
+
+def _can_hold_sockets(folder: Path) -> bool:
+    """Whether the paths of a kernel's sockets in this folder are as short as the system wants them."""
+    return sys.platform == "win32" or len(os.fsencode(folder / "k-00000")) <= zmq.IPC_PATH_MAX_LEN
 
 
 def _kernel_manager(page: Page, notebook: nbformat.NotebookNode, sockets: Path) -> AsyncKernelManager:
@@ -322,8 +385,11 @@ async def _line_in_cell(client: _Client, traceback: str) -> int:
     return int(match[1])
 
 
-def _raise_if_cancelled() -> None:
-    # nbclient takes the cancellation of its task (Ctrl-C) for a dead kernel.
+def raise_if_cancelled() -> None:
+    """Raise CancelledError where this task is being cancelled, by Ctrl-C or because its page isn't wanted any more.
+
+    nbclient takes that for a dead kernel, and loses it where a cell ends at the same moment.
+    """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

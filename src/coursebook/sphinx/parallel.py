@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
-from ..cores import cores
+from ..machine import cores
 
 # Fewer pages are written before the processes would be there.
 ENOUGH = 12

@@ -1,7 +1,7 @@
 """The rendering process: imports Sphinx and its extensions, waits for its order, and has Jupyter Book build.
 
-Started by `render.py` with the course's root. It reads one pickled `Order` and writes a JSON object a line:
-`{"log": …}` for each line of Sphinx's own, and `{"problems": […]}` at the end.
+Started by `process.py` with the course's root. It reads one pickled `Order`, and tells pickled: `Said` for each line of
+Sphinx's own, and `Done` at the end.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import errno
 import gc
 import importlib
 import io
-import json
 import os
 import pickle
 import re
@@ -19,15 +18,16 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from dataclasses import asdict
 from pathlib import Path
+from typing import BinaryIO
 
 from sphinx.errors import SphinxError
 
 from ..course import CONFIG, TOC
 from ..errors import plain
 from ..execute.forkserver import die_with_parent
-from ..render import Order, Problem
+from ..process import Done, Problem, Said
+from ..render import Order
 from ..snapshot import STAGE
 from .current import take_over
 
@@ -41,25 +41,44 @@ def main(root: Path, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business, and it ends this process
     if sys.platform == "linux":
         die_with_parent(parent)
+    orders, told = _streams_of_its_own()
     # A short life with many objects: looking for garbage all the time finds little.
     gc.set_threshold(100_000, 20, 100)
     _import_ahead(root)
     gc.freeze()
     try:
-        order: Order = pickle.load(sys.stdin.buffer)
+        order: Order = pickle.load(orders)
     except EOFError:  # nothing to render after all
         return
     take_over(order)
-    out = sys.stdout
+    own = os.getpid()
 
-    def tell(**what: object) -> None:
-        out.write(json.dumps(what) + "\n")
-        out.flush()
+    def tell(message: Said | Done) -> None:
+        told.write(pickle.dumps(message))  # in one piece, whichever thread speaks
+        told.flush()
 
-    problems = _jupyter_book(order, lambda line: tell(log=line))
-    tell(problems=[asdict(problem) for problem in problems])
-    out.flush()
+    def say(line: str) -> None:
+        if os.getpid() == own:
+            tell(Said(line))
+        else:  # a process that writes pages: what several tell at a time would be mixed up
+            os.write(2, f"{line}\n".encode())
+
+    problems = _jupyter_book(order, say)
+    sys.stdout.flush()
+    tell(Done(tuple(problems)))
     os._exit(0)  # nothing is left to be tidied up
+
+
+def _streams_of_its_own() -> tuple[BinaryIO, BinaryIO]:
+    """What were the standard input and output, on descriptors that nothing else uses and no program inherits.
+
+    Extensions, programs that they run and kernels find an empty input, and print where errors go.
+    """
+    orders, told = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    return orders, told
 
 
 def _import_ahead(root: Path) -> None:
