@@ -202,7 +202,7 @@ def deserted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
     folder = tmp_path_factory.mktemp("dask")
     dask = Dask(folder, folder)
     try:
-        dask.add("only")
+        dask.add("only", threads=2)
         yield dask
     finally:
         dask.close()
@@ -295,7 +295,6 @@ class Real:
 
 class TestPages(Real):
     def test_a_page_travels_with_what_it_needs_and_comes_back_current(self, tiny: Tiny, shared: Dask) -> None:
-        git = ["git", "-C", str(tiny.root), "-c", "user.name=x", "-c", "user.email=x@example.org"]
         tiny.cells(
             "import helper, numpy, pathlib\nprint(helper.double(21), pathlib.Path('../data/set.csv').read_text())\n"
             "print(pathlib.Path('../data/ignored.bin').read_text(), [p.name for p in pathlib.Path('..').iterdir()])",
@@ -303,22 +302,20 @@ class TestPages(Real):
         )
         tiny.write(
             {
-                "days/helper.py": "def double(x):\n    return 2 * x\n",
                 "data/set.csv": "1,2,3",
                 "data/ignored.bin": "named",
                 "secret/key": "stays",
                 ".gitignore": "*.bin\nsecret\n_build\n",
             }
         )
-        subprocess.run([*git, "init", "--quiet"], check=True)
-        subprocess.run([*git, "add", "."], check=True)
-        subprocess.run([*git, "commit", "--quiet", "-m", "x"], check=True)
+        checkout(tiny.root)
+        tiny.write({"days/helper.py": "def double(x):\n    return 2 * x\n", ".env": "TOKEN=x", "server.pem": "x"})
         done = execute(tiny, shared)
         assert done.code == 0, done.err
         assert "days/one: executing 1 cell" in done.out
         said = text(tiny, "one")
         assert said.startswith("42 1,2,3\nnamed ")
-        assert "secret" not in said
+        assert not re.search(r"secret|\.env|\.pem", said)
         made = provenance(tiny)
         assert {*made.inputs} >= {"days/helper.py", "data/set.csv", "data/ignored.bin"}
         assert made.packages == {"numpy": roster.installed_version("numpy")}
@@ -567,7 +564,7 @@ class TestLosses(Real):
 
         monkeypatch.setattr(scheduler, "SILENCE", 3.0)
         monkeypatch.setattr(scheduler, "REACH", 3.0)
-        pages(tiny, one=f"import time\ntime.sleep({seconds})")
+        pages(tiny, **dict.fromkeys(["one", "two"], f"import time\ntime.sleep({seconds})"))
         with Between(deserted.address, word, nth, how, hurry) as between:
             done = execute(tiny, between.address)
         gc.collect()  # tasks that failed unread are told of when they are collected
@@ -672,6 +669,19 @@ def test_whatever_dask_says_of_a_lost_scheduler_is_one_error(error: Exception, s
                 one.hear("topic", print)
 
     asyncio.run(ask_twice())
+
+
+def test_a_task_that_fails_unread_is_not_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail() -> None:
+        raise SchedulerLost("tcp://x:1")
+
+    async def leave_it() -> None:
+        task = scheduler.begin(fail())
+        await asyncio.wait([task])
+
+    asyncio.run(leave_it())
+    gc.collect()
+    assert not caplog.records
 
 
 class Listed:
@@ -807,6 +817,7 @@ def test_a_parcel_without_git(tiny: Tiny, tmp_path_factory: pytest.TempPathFacto
             "data/a.csv": "a",
             ".hidden/b": "",
             ".env": "secret",
+            "server.pem": "",
             "env/pyvenv.cfg": "",
             "outputs/x.ipynb": "",
             "_build/html/x": "",
@@ -826,6 +837,53 @@ def test_a_parcel_without_git(tiny: Tiny, tmp_path_factory: pytest.TempPathFacto
     )
     open_parcel(folder / "4/parcel", packed(tiny, folder / "5", ["listed/", "env/pyvenv.cfg"])[0].digest, folder / "x")
     assert (folder / "x/data/a.csv").read_text() == "b"
+
+
+def test_a_parcel_holds_what_git_knows_and_what_pages_read(
+    tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    inputs = "data/named/*, data/.named/token, data/../../outside"
+    tiny.cells("print(1)", head=HEAD.replace("---\n", f"---\ncoursebook: {{inputs: [{inputs}]}}\n", 1))
+    tiny.write(
+        {
+            ".gitignore": "*.bin\nsecret\n/data/.named\n",
+            ".known": "", "known.pem": "", "data/set.csv": "1", "data/gone.csv": "", "env.py": "",
+        }
+    )  # fmt: skip
+    checkout(tiny.root)
+    travels = {
+        "new.txt": "", "days/helper.py": "", "data/set.csv": "2", "data/read.bin": "", "data/named/x.bin": "",
+        "data/.named/token": "", "within/a.csv": "",
+    }  # fmt: skip
+    stays = {
+        ".env": "", ".git-credentials": "", "data/.env": "", ".config/token": "", "server.pem": "", "days/id_rsa": "",
+        "data/unread.bin": "", "secret/answers.csv": "", "env/pyvenv.cfg": "", "env/lib/x.py": "", "outputs/x.json": "",
+        "node_modules/x.js": "", "data/named/.env": "", "data/named/x.key": "", "within/b.bin": "", "within/.env": "",
+        "../outside": "",
+    }  # fmt: skip
+    tiny.write({**travels, **stays, "data/gone.csv": None, "within/.gitignore": "*.bin"})
+    subprocess.run(["git", "init", "--quiet", tiny.root / "within"], check=True)
+    recorded = ["data/read.bin", "data/.env", "server.pem", "../outside", str(tiny.root / "secret/answers.csv"), "gone"]
+    made, names = packed(tiny, tmp_path_factory.mktemp("parcel") / "1", recorded)
+    known = {".gitignore", ".known", "known.pem", "env.py", "_config.yml", "_toc.yml", "index.md", "days/one.md"}
+    assert {*names} == known | {*travels}
+    open_parcel(made.path, made.digest, made.path.parent / "x")
+    assert (made.path.parent / "x/data/set.csv").read_text() == "2", "as it is in the working tree"
+
+
+def test_no_parcel_of_a_checkout_that_git_does_not_trust(
+    tiny: Tiny, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout(tiny.cells("print(1)").root)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(CourseError, match="dubious ownership"):
+        packed(tiny, tmp_path_factory.mktemp("parcel") / "1")
+
+
+def checkout(root: Path) -> None:
+    git = ["git", "-C", str(root), "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    for arguments in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "x"]):
+        subprocess.run([*git, *arguments], check=True)
 
 
 def test_a_parcel_has_a_limit(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
