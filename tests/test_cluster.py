@@ -15,6 +15,7 @@ import re
 import shlex
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import tarfile
@@ -617,6 +618,22 @@ def test_an_address_without_a_scheduler(tiny: Tiny, address: str, said: str, mon
     assert done.code == 1
     assert done.err.startswith(f"error {address}: {said}")
     assert done.err.count("\n") == 1
+
+
+def test_an_address_with_something_else(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refuses(socketserver.BaseRequestHandler):
+        def handle(self) -> None:  # like a server of web pages, as Dask's own dashboard is one
+            self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    monkeypatch.setattr(scheduler, "REACH", 1.0)
+    tiny.cells("print(1)")
+    with socketserver.TCPServer(("127.0.0.1", 0), Refuses) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"tcp://127.0.0.1:{server.server_address[1]}"
+        done = execute(tiny, address)
+        server.shutdown()
+    said = "no scheduler can be reached there within 1 s (what answers there is something else); nothing was executed"
+    assert (done.code, done.err) == (1, f"error {address}: {said}\n")
 
 
 def test_without_dask_the_extra_is_named(tiny: Tiny) -> None:

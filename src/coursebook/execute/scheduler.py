@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 
 from distributed import Client, Future
 from distributed.client import ClosedClientError, FutureCancelledError
+from distributed.comm.addressing import get_address_host_port
 from distributed.versions import VersionMismatchWarning
 
 from ..errors import CourseError
@@ -44,13 +45,15 @@ class Scheduler:
         """Connect, unless that is done. Raises CourseError for what is no address, or one without a scheduler."""
         if self._client:
             return
+        try:
+            get_address_host_port(self.address)
+        except ValueError as error:
+            raise CourseError(self.address, None, f"not an address ({error}); allowed: {ALLOWED}") from None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", VersionMismatchWarning)  # such workers are refused, with their names
             try:
                 self._client = await _connected(self.address)
-            except ValueError as error:
-                raise CourseError(self.address, None, f"not an address ({error}); allowed: {ALLOWED}") from None
-            except (ImportError, OSError, RuntimeError, TypeError) as error:
+            except Exception as error:  # which may be any, where what answers is no scheduler
                 reason = _reason(error)
                 problem = f"no scheduler can be reached there within {REACH:.0f} s{reason and f' ({reason})'}"
                 raise CourseError(self.address, None, f"{problem}; nothing was executed") from None
@@ -103,7 +106,7 @@ class Scheduler:
         """Close the connection, whatever has become of it."""
         if self._client:
             failed = SchedulerLost if self._is_lost else None  # then Dask doesn't wait for what won't come
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(Exception):  # any would hide why the command ends
                 async with asyncio.timeout(REACH):
                     await self._client.__aexit__(failed, None, None)
 
@@ -151,15 +154,17 @@ def _is_lost(error: Exception) -> bool:
 
 def _reason(error: BaseException | None) -> str:
     """What the system or Dask says about a connection that wasn't made; nothing, rather than Dask's inner objects."""
-    if error and not isinstance(error, OSError):
+    if isinstance(error, (ImportError, RuntimeError, TypeError)):  # of versions, or of how TLS is set up
         return str(error)
+    if not isinstance(error, OSError):
+        return "what answers there is something else"
     while error and not getattr(error, "strerror", None):
         error = error.__cause__
     return str(getattr(error, "strerror", ""))
 
 
 async def _connected(address: str) -> Client:
-    """A client of the scheduler at `address`. Raises ValueError for what is no address, OSError where there is none."""
+    """A client of the scheduler at `address`."""
     client = Client(address, asynchronous=True, timeout=REACH, set_as_default=False)
     try:
         async with asyncio.timeout(2 * REACH):
