@@ -41,6 +41,7 @@ from distributed.client import ClosedClientError, FutureCancelledError  # noqa: 
 from distributed.comm.core import CommClosedError  # noqa: E402
 
 from coursebook.execute import dispatch, parcel, roster, scheduler, worker  # noqa: E402
+from coursebook.execute.cluster import Cluster  # noqa: E402
 from coursebook.execute.crew import Crew  # noqa: E402
 from coursebook.execute.parcel import Damaged, Parcel, open_parcel  # noqa: E402
 from coursebook.execute.scheduler import Scheduler, SchedulerLost  # noqa: E402
@@ -693,10 +694,13 @@ def test_a_task_that_fails_unread_is_not_told_of(caplog: pytest.LogCaptureFixtur
         raise SchedulerLost("tcp://x:1")
 
     async def leave_it() -> None:
-        task = scheduler.begin(fail())
-        await asyncio.wait([task])
+        unread.append(asyncio.create_task(fail()))
+        await asyncio.wait(unread)
 
-    asyncio.run(leave_it())
+    unread: list[asyncio.Task[None]] = []
+    with Cluster("tcp://x:1", print) as cluster:
+        cluster._runner.run(leave_it())
+    unread.clear()
     gc.collect()
     assert not caplog.records
 

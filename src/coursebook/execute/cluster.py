@@ -49,6 +49,9 @@ class Cluster:
         # What Dask would log about a lost connection is said in a sentence. Each of its loggers has a level of its own.
         self._logged = logging.root.manager.disable
         logging.disable(logging.CRITICAL)
+        # What failed and nobody asked for, ours or Dask's, asyncio would tell of with a traceback when it is collected,
+        # be it after the end.
+        self._runner.get_loop().set_exception_handler(lambda loop, context: None)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:

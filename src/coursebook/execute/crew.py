@@ -9,7 +9,7 @@ from pathlib import Path
 from distributed.comm.core import CommClosedError
 
 from .roster import Member, meet, refusal
-from .scheduler import Scheduler, begin
+from .scheduler import Scheduler
 from .worker import Run, close_run, open_run, receive
 
 CHUNK = 4 * 2**20  # bytes of the course's files in one message
@@ -35,7 +35,7 @@ class Crew:
         self.members: dict[str, Member] = {}
         self._parcel, self._versions, self._exactness, self._notice = parcel, versions, exactness, notice
         self._left_out: set[str] = set()
-        self._joining: dict[str, asyncio.Future[None]] = {}
+        self._joining: dict[str, asyncio.Task[None]] = {}
 
     @property
     def grows(self) -> bool:
@@ -60,7 +60,7 @@ class Crew:
         gone = [self.members.pop(address) for address in list(self.members) if address not in present]
         self._left_out &= {*present}
         for address in {*present} - self.members.keys() - self._joining.keys() - self._left_out:
-            self._joining[address] = begin(self._join(address))
+            self._joining[address] = asyncio.create_task(self._join(address))
         return gone
 
     def dismiss(self, member: Member) -> None:

@@ -21,7 +21,7 @@ from ..page import Page
 from .crew import Crew
 from .events import CellStarted, Event, PageDone, PageFailed, PageStarted
 from .roster import Member
-from .scheduler import SchedulerLost, begin
+from .scheduler import SchedulerLost
 from .task import NAME, NotHere, execute_page
 from .worker import GPU, Answer
 
@@ -139,7 +139,7 @@ class Dispatch:
             workers=[member.address], allow_other_workers=False, resources={GPU: 1} if on_gpu else None,
         )  # fmt: skip
         attempt = _Attempt(page, member, number, on_gpu, future, time.perf_counter())
-        self._running[begin(self._scheduler.result(future))] = attempt
+        self._running[asyncio.create_task(self._scheduler.result(future))] = attempt
         member.pages.add(page.docname)
         if on_gpu:
             member.on_gpu.add(page.docname)

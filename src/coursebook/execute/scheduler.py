@@ -113,7 +113,7 @@ class Scheduler:
     async def _ask(self, question: Callable[[Client], Awaitable[_T]]) -> _T:
         """The answer, however long it takes: a worker may be slow as long as the scheduler itself isn't silent."""
         with self._reaching() as client:
-            answer = begin(question(client))
+            answer = asyncio.ensure_future(question(client))
             try:
                 while not (await asyncio.wait({answer}, timeout=SILENCE))[0]:
                     async with asyncio.timeout(SILENCE):
@@ -137,13 +137,6 @@ class Scheduler:
             if self._is_lost:
                 raise SchedulerLost(self.address) from error
             raise
-
-
-def begin(work: Awaitable[_T]) -> asyncio.Future[_T]:
-    """A task that may fail unread: asyncio would print the traceback when it is collected."""
-    task = asyncio.ensure_future(work)
-    task.add_done_callback(lambda task: task.cancelled() or task.exception())
-    return task
 
 
 def _is_lost(error: Exception) -> bool:
