@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import errno
+import gc
 import io
 import json
 import os
 import pickle
+import random
 import re
 import shlex
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import tarfile
-import time
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -31,8 +37,15 @@ from coursebook.store import Store
 from test_devices import CPU_SAYS, GPU_HEAD, LISTED, TORCH, USES
 
 distributed = pytest.importorskip("distributed")
-from coursebook.execute import cluster, dispatch, parcel, roster  # noqa: E402
+from distributed.client import ClosedClientError, FutureCancelledError  # noqa: E402
+from distributed.comm.core import CommClosedError  # noqa: E402
+
+from coursebook.execute import dispatch, parcel, roster, scheduler, worker  # noqa: E402
+from coursebook.execute.cluster import Cluster  # noqa: E402
+from coursebook.execute.crew import Crew  # noqa: E402
 from coursebook.execute.parcel import Damaged, Parcel, open_parcel  # noqa: E402
+from coursebook.execute.scheduler import Scheduler, SchedulerLost  # noqa: E402
+from coursebook.execute.worker import Run, Traits, Unable  # noqa: E402
 
 real = [
     pytest.mark.kernel,
@@ -45,12 +58,26 @@ WORKER = (
     "import os, pathlib, signal, time\nstatus = pathlib.Path(f'/proc/{os.getppid()}/stat').read_text()\n"
     "worker = int(status.rpartition(')')[2].split()[1])\n"
 )
+LOST = "the scheduler was lost; what was executed before is stored, and the next time only the rest is"
+UNREACHED = "no scheduler can be reached there within 1 s; nothing was executed"
 KILLS_ITS_WORKER = WORKER + "os.kill(worker, signal.SIGKILL)\ntime.sleep(60)"
 # Tells each time which worker executes it; the first time, the page `a` never ends.
 TELLS = (
     WORKER + "path = pathlib.Path('PATH')\nwith path.open('a') as file:\n    print(worker, file=file)\n"
     "if path.name == 'a' and len(path.read_text().split()) == 1:\n    time.sleep(600)\ntime.sleep(1)\nprint('done')"
 )
+
+
+# Ends when three pages have begun, and prints from when to when it ran, and how many did when it saw the third.
+MEETS = """\
+import pathlib, time
+folder, start, begun = pathlib.Path({folder!r}), time.time(), []
+(folder / '{name}.begun').touch()
+while len(begun) < 3:
+    names = [path.suffix for path in folder.iterdir()]
+    begun = [name for name in names if name == '.begun']
+(folder / '{name}.ended').touch()
+print(start, time.time(), 2 * len(begun) - len(names))"""
 
 
 class Dask:
@@ -63,8 +90,7 @@ class Dask:
         self.scheduler = self._start(
             "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)
         )
-        assert until(file.exists), self.log("scheduler")
-        assert until(lambda: "address" in file.read_text())
+        assert until(lambda: file.exists() and "address" in file.read_text(), 120), self.log("scheduler")
         self.address = json.loads(file.read_text())["address"]
 
     def add(self, *names: str, threads: int = 1, options: Sequence[str] = ("--no-nanny",), **environment: str) -> None:
@@ -74,13 +100,13 @@ class Dask:
                 "--local-directory", str(self.folder / "scratch"), *options, log=name, **environment,
             )  # fmt: skip
         for name in names:
-            assert until(lambda name=name: "Registered to" in self.log(name), 60), self.log(name)
+            assert until(lambda name=name: "Registered to" in self.log(name), 120), self.log(name)
 
     def remove(self, *names: str) -> None:
         for name in names:
             self.workers[name].terminate()
         for name in names:
-            self.workers.pop(name).wait(20)  # in good order, whatever it had to do for us
+            self.workers.pop(name).wait(60)  # in good order, whatever it had to do for us
 
     def kill(self, name: str) -> None:
         worker = self.workers.pop(name)
@@ -93,7 +119,7 @@ class Dask:
     def close(self) -> None:
         self.remove(*self.workers)
         self.scheduler.terminate()
-        self.scheduler.wait(20)
+        self.scheduler.wait(60)
 
     def _start(self, what: str, *arguments: str, log: str = "scheduler", **environment: str) -> subprocess.Popen[bytes]:
         variables = {**os.environ, "COURSE_UNDER_TEST": str(self._course), **environment}
@@ -104,6 +130,61 @@ class Dask:
             return subprocess.Popen(command, stdout=file, stderr=file, env=variables, cwd=self.folder)
 
 
+class Between:
+    """A way to the scheduler that breaks for good when a command sends `word` for the nth time, and calls `then`.
+
+    It is `cut`, as when the scheduler is killed, or `silent`, as when that is stopped or the network is down.
+    """
+
+    def __init__(self, scheduler: str, word: str, nth: int, how: str, then: Callable[[], None]) -> None:
+        self._there = ("127.0.0.1", int(scheduler.rpartition(":")[2]))
+        self._word, self._left, self._how, self._then = word.encode(), nth, how, then
+        self._sockets: list[socket.socket] = []
+        self.broken = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> Between:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for one in (self._listener, *self._sockets):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                here = self._listener.accept()[0]
+                there = socket.create_connection(self._there)
+                self._sockets += [here, there]
+                threading.Thread(target=self._pass, args=(here, there, True), daemon=True).start()
+                threading.Thread(target=self._pass, args=(there, here, False), daemon=True).start()
+
+    def _pass(self, one: socket.socket, other: socket.socket, watched: bool) -> None:
+        last = b""
+        with contextlib.suppress(OSError):
+            while (data := one.recv(2**16)) and not self.broken.is_set():
+                seen = last + data
+                if watched and self._word in seen:
+                    self._left -= 1
+                    if not self._left:
+                        self._break()
+                last = seen.rpartition(self._word)[2][-len(self._word) + 1 :]
+                if not self.broken.is_set():
+                    other.sendall(data)
+            if not self.broken.is_set():
+                other.shutdown(socket.SHUT_WR)
+
+    def _break(self) -> None:
+        self.broken.set()
+        self._then()
+        if self._how == "cut":
+            self.__exit__()
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
     """One that is as it was after each test: a worker of one thread, and one of two."""
@@ -112,6 +193,18 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
     try:
         dask.add("single")
         dask.add("double", threads=2)
+        yield dask
+    finally:
+        dask.close()
+
+
+@pytest.fixture(scope="module")
+def deserted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
+    """One with a worker, for commands that leave without a farewell: what they opened stays on it."""
+    folder = tmp_path_factory.mktemp("dask")
+    dask = Dask(folder, folder)
+    try:
+        dask.add("only", threads=2)
         yield dask
     finally:
         dask.close()
@@ -173,6 +266,18 @@ def provenance(tiny: Tiny, docname: str = "days/one") -> Any:
     return stored.provenance
 
 
+def unused_port() -> int:
+    """A port below those that systems hand out by themselves, so that nobody else gets it meanwhile."""
+    while is_served(port := random.randrange(20000, 30000)):
+        pass
+    return port
+
+
+def is_served(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
 def kernels(dask: Dask, tiny: Tiny) -> list[str]:
     """The processes that workers have started and that are still there, for whichever course."""
     marks = {f"COURSE_UNDER_TEST={folder}".encode() for folder in (dask.folder, tiny.root)}
@@ -192,7 +297,6 @@ class Real:
 
 class TestPages(Real):
     def test_a_page_travels_with_what_it_needs_and_comes_back_current(self, tiny: Tiny, shared: Dask) -> None:
-        git = ["git", "-C", str(tiny.root), "-c", "user.name=x", "-c", "user.email=x@example.org"]
         tiny.cells(
             "import helper, numpy, pathlib\nprint(helper.double(21), pathlib.Path('../data/set.csv').read_text())\n"
             "print(pathlib.Path('../data/ignored.bin').read_text(), [p.name for p in pathlib.Path('..').iterdir()])",
@@ -200,22 +304,20 @@ class TestPages(Real):
         )
         tiny.write(
             {
-                "days/helper.py": "def double(x):\n    return 2 * x\n",
                 "data/set.csv": "1,2,3",
                 "data/ignored.bin": "named",
                 "secret/key": "stays",
                 ".gitignore": "*.bin\nsecret\n_build\n",
             }
         )
-        subprocess.run([*git, "init", "--quiet"], check=True)
-        subprocess.run([*git, "add", "."], check=True)
-        subprocess.run([*git, "commit", "--quiet", "-m", "x"], check=True)
+        checkout(tiny.root)
+        tiny.write({"days/helper.py": "def double(x):\n    return 2 * x\n", ".env": "TOKEN=x", "server.pem": "x"})
         done = execute(tiny, shared)
         assert done.code == 0, done.err
         assert "days/one: executing 1 cell" in done.out
         said = text(tiny, "one")
         assert said.startswith("42 1,2,3\nnamed ")
-        assert "secret" not in said
+        assert not re.search(r"secret|\.env|\.pem", said)
         made = provenance(tiny)
         assert {*made.inputs} >= {"days/helper.py", "data/set.csv", "data/ignored.bin"}
         assert made.packages == {"numpy": roster.installed_version("numpy")}
@@ -244,13 +346,14 @@ class TestPages(Real):
         rows = json.loads(status(tiny))
         assert [row["state"] for row in rows] == ["current", "failed"]
 
-    def test_as_many_at_a_time_as_there_are_threads_the_longest_first(self, tiny: Tiny, shared: Dask) -> None:
-        nap = "import time\nstart = time.time()\ntime.sleep(0.4)\nprint(start, time.time())"
-        pages(tiny, **{f"p{number}": nap for number in range(5)})
+    def test_as_many_at_a_time_as_there_are_threads_the_longest_first(
+        self, tiny: Tiny, shared: Dask, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        folder = tmp_path_factory.mktemp("met")
+        pages(tiny, **{f"p{number}": MEETS.format(folder=str(folder), name=f"p{number}") for number in range(5)})
         done = execute(tiny, shared, "--cold")
         assert done.code == 0, done.err
-        spans = [tuple(map(float, text(tiny, f"p{number}").split())) for number in range(5)]
-        assert 2 <= max(sum(start <= moment < end for start, end in spans) for moment, _ in spans) <= 3
+        assert max(int(text(tiny, f"p{number}").split()[2]) for number in range(5)) == 3
         store = Store(tiny.root)
         for number in range(5):
             stored = store.read(f"days/p{number}")
@@ -259,7 +362,7 @@ class TestPages(Real):
         done = execute(tiny, shared, "--force", "--jobs", "1")
         assert done.code == 0, done.err
         assert re.findall(r"days/(p\d): executing", done.out) == ["p4", "p3", "p2", "p1", "p0"]
-        spans = sorted(tuple(map(float, text(tiny, f"p{number}").split())) for number in range(5))
+        spans = sorted(tuple(map(float, text(tiny, f"p{number}").split()[:2])) for number in range(5))
         assert all(a[1] <= b[0] for a, b in pairwise(spans)), "one after another"
 
     def test_gpu_pages_wait_for_a_worker_that_offers_one(self, tiny: Tiny, shared: Dask, tmp_path_factory: Any) -> None:
@@ -325,9 +428,8 @@ class TestPages(Real):
         guide = (ROOT / "guide/cluster.md").read_text()
         blocks = re.findall(r"^```sh\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
         (block,) = (block for block in blocks if "dask scheduler" in block)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            block = block.replace("8786", str(free.getsockname()[1]))
+        port = unused_port()
+        block = block.replace("8786", str(port))
         *servers, command = (shlex.split(row) for row in block.splitlines())
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tiny.root.parent}
         running: list[subprocess.Popen[bytes]] = []
@@ -335,6 +437,7 @@ class TestPages(Real):
             for row in servers:
                 assert row[0] == ".venv/bin/dask"
                 running.append(subprocess.Popen([sys.executable, "-m", "dask", *row[1:]], **quiet))  # type: ignore[call-overload]
+            assert until(lambda: is_served(port), 120)
             assert command[0] == "coursebook"
             tiny.cells("print('on a worker')")
             assert main([*command[1:], "--root", str(tiny.root)]) == 0, tiny.capture()
@@ -342,7 +445,7 @@ class TestPages(Real):
         finally:
             for process in reversed(running):
                 process.terminate()
-                process.wait(20)
+                process.wait(60)
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
     def test_pages_end_with_their_command(
@@ -355,16 +458,14 @@ class TestPages(Real):
         store = Store(tiny.root)
         assert until(lambda: (begun / "slow").exists() and store.path("days/quick").exists())
         assert kernels(shared, tiny)
-        started = time.monotonic()
         os.killpg(process.pid, number)
-        _, err = process.communicate(timeout=20)
-        assert time.monotonic() - started < 8
+        _, err = process.communicate(timeout=60)
         if number == signal.SIGINT:
             assert (process.returncode, err) == (130, "interrupted; what was executed before is kept\n")
-            assert until(lambda: not kernels(shared, tiny), 5), kernels(shared, tiny)
+            assert until(lambda: not kernels(shared, tiny)), kernels(shared, tiny)
         else:
             # The fork server stays for a while, in case that it is wanted.
-            assert until(lambda: sum("forkserver" in line for line in kernels(shared, tiny)) <= 2, 10)
+            assert until(lambda: sum("forkserver" in line for line in kernels(shared, tiny)) <= 2)
         assert store.docnames() == ["days/quick"]
         pages_again = execute(tiny.cells("print('slow')", name="days/slow.md"), shared)
         assert pages_again.code == 0, pages_again.err
@@ -398,7 +499,7 @@ class TestLosses(Real):
             times = len((begun / name).read_text().split())
             assert times == (2 if name == "a" else 1), "nothing else is executed twice"
             assert text(tiny, name) == "done\n"
-        assert until(lambda: not kernels(fragile, tiny), 10), "no kernel outlives its worker"
+        assert until(lambda: not kernels(fragile, tiny)), "no kernel outlives its worker"
 
     def test_a_page_that_kills_its_workers_is_given_up_after_three(self, tiny: Tiny, fragile: Dask) -> None:
         fragile.add("one", "two", options=["--nanny"])
@@ -423,12 +524,56 @@ class TestLosses(Real):
         store = Store(tiny.root)
         assert until(lambda: (begun / "slow").exists() and store.path("days/quick").exists())
         fragile.scheduler.kill()
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=60)
         assert process.returncode == 1
-        said = "the scheduler was lost; what was executed before is stored, and the next time only the rest is"
-        assert err == f"error {fragile.address}: {said}\n"
+        assert err == f"error {fragile.address}: {LOST}\n"
         assert store.docnames() == ["days/quick"]
         assert until(lambda: not kernels(fragile, tiny), 30), kernels(fragile, tiny)
+
+    @pytest.mark.parametrize(
+        ("word", "nth", "how", "seconds", "said"),
+        [
+            pytest.param("identity", 1, "cut", 0, UNREACHED, id="connecting, cut"),
+            pytest.param("register-client", 1, "silent", 0, UNREACHED, id="connecting, silent"),
+            pytest.param("ncores", 1, "cut", 0, LOST, id="looking for workers, cut"),
+            pytest.param("describe", 1, "silent", 0, LOST, id="asking who they are, silent"),
+            pytest.param("open_run", 1, "cut", 0, LOST, id="preparing, cut"),
+            pytest.param("receive", 1, "cut", 0, LOST, id="sending files, cut"),
+            pytest.param("update-graph", 1, "cut", 0, LOST, id="handing out a page, cut"),
+            pytest.param("ncores", 2, "cut", 60, LOST, id="a page runs, cut"),
+            pytest.param("ncores", 2, "silent", 60, LOST, id="a page runs, silent"),
+            pytest.param("gather", 1, "cut", 0, LOST, id="fetching a result, cut"),
+            pytest.param("gather", 1, "silent", 0, LOST, id="fetching a result, silent"),
+            pytest.param("close_run", 1, "cut", 0, "", id="leaving, cut"),
+            pytest.param("close_run", 1, "silent", 0, "", id="leaving, silent"),
+        ],
+    )
+    def test_a_scheduler_is_lost_in_one_sentence_at_any_time(
+        self,
+        tiny: Tiny,
+        deserted: Dask,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        word: str,
+        nth: int,
+        how: str,
+        seconds: int,
+        said: str,
+    ) -> None:
+        def hurry() -> None:
+            monkeypatch.setattr(scheduler, "SILENCE", 0.1)
+            monkeypatch.setattr(scheduler, "REACH", 1.0)
+
+        monkeypatch.setattr(scheduler, "SILENCE", 3.0)
+        monkeypatch.setattr(scheduler, "REACH", 3.0)
+        pages(tiny, **dict.fromkeys(["one", "two"], f"import time\ntime.sleep({seconds})"))
+        with Between(deserted.address, word, nth, how, hurry) as between:
+            done = execute(tiny, between.address)
+        gc.collect()  # tasks that failed unread are told of when they are collected
+        assert between.broken.is_set()
+        err = re.sub(r" \(Connection [a-z ]+\)", "", done.err)
+        assert (done.code, err) == ((1, f"error {between.address}: {said}\n") if said else (0, ""))
+        assert not caplog.records
 
     def test_no_worker_comes(self, tiny: Tiny, fragile: Dask, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(dispatch, "PATIENCE", 1.0)
@@ -456,21 +601,40 @@ def status(tiny: Tiny) -> str:
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        pytest.param("tcp://127.0.0.1:9", "no scheduler can be reached there within 1 s", id="nobody there"),
+        pytest.param("tcp://127.0.0.1:PORT", "no scheduler can be reached there within 1 s", id="nobody there"),
         pytest.param("nowhere", "not an address (missing port number", id="no port"),
         pytest.param("http://localhost:80", "not an address (unknown address scheme 'http'", id="another protocol"),
-        pytest.param("tls://127.0.0.1:9", "no scheduler can be reached there within 1 s (TLS expects", id="tls unset"),
+        pytest.param(
+            "tls://127.0.0.1:PORT", "no scheduler can be reached there within 1 s (TLS expects", id="tls unset"
+        ),
     ],
 )
 def test_an_address_without_a_scheduler(tiny: Tiny, address: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "REACH", 1.0)
+    monkeypatch.setattr(scheduler, "REACH", 1.0)
     tiny.cells("print(1)")
-    started = time.monotonic()
-    done = execute(tiny, address)
+    with socket.socket() as taken:  # and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        address = address.replace("PORT", str(taken.getsockname()[1]))
+        done = execute(tiny, address)
     assert done.code == 1
     assert done.err.startswith(f"error {address}: {said}")
     assert done.err.count("\n") == 1
-    assert time.monotonic() - started < 10
+
+
+def test_an_address_with_something_else(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refuses(socketserver.BaseRequestHandler):
+        def handle(self) -> None:  # like a server of web pages, as Dask's own dashboard is one
+            self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    monkeypatch.setattr(scheduler, "REACH", 1.0)
+    tiny.cells("print(1)")
+    with socketserver.TCPServer(("127.0.0.1", 0), Refuses) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"tcp://127.0.0.1:{server.server_address[1]}"
+        done = execute(tiny, address)
+        server.shutdown()
+    said = "no scheduler can be reached there within 1 s (what answers there is something else); nothing was executed"
+    assert (done.code, done.err) == (1, f"error {address}: {said}\n")
 
 
 def test_without_dask_the_extra_is_named(tiny: Tiny) -> None:
@@ -482,6 +646,127 @@ def test_without_dask_the_extra_is_named(tiny: Tiny) -> None:
     assert done.returncode == 1
     said = "needs dask.distributed; `pip install 'coursebook[cluster]'` brings it"
     assert done.stderr == f"error coursebook execute --cluster: {said}\n"
+
+
+class Client:
+    """A client that raises `error` at each question, and has `status` by then."""
+
+    def __init__(self, error: Exception, status: str) -> None:
+        self.status, self._error, self._then = "running", error, status
+
+    async def nthreads(self) -> object:
+        self.status = self._then
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "is_lost"),
+    [
+        (CommClosedError("in <TCP (closed) ConnectionPool.gather>: ConnectionResetError"), "running", True),
+        (OSError("Timed out trying to connect to tcp://127.0.0.1:8786 after 30 s"), "running", True),
+        (TimeoutError(), "running", True),
+        (ClosedClientError("Client is closed. Can't send cancel-keys message."), "closed", True),
+        (RuntimeError("ConnectionPool is closed"), "closing", True),
+        (AttributeError("'NoneType' object has no attribute 'ncores'"), "connecting", True),
+        (FutureCancelledError("key", "scheduler-connection-lost"), "running", True),
+        (FutureCancelledError("key", "somebody else's doing"), "running", False),
+        (RuntimeError("a mistake of ours"), "running", False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_whatever_dask_says_of_a_lost_scheduler_is_one_error(error: Exception, status: str, is_lost: bool) -> None:
+    async def ask_twice() -> None:
+        one = Scheduler("tcp://x:1")
+        one._client = Client(error, status)  # type: ignore[assignment]
+        with pytest.raises(SchedulerLost if is_lost else type(error)) as caught:
+            await one.workers()
+        assert not is_lost or str(caught.value) == f"tcp://x:1: {LOST}"
+        if is_lost:
+            one._client.status = "running"
+            with pytest.raises(SchedulerLost):  # connected again, Dask knows no more of our tasks
+                one.hear("topic", print)
+
+    asyncio.run(ask_twice())
+
+
+def test_a_task_that_fails_unread_is_not_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail() -> None:
+        raise SchedulerLost("tcp://x:1")
+
+    async def leave_it() -> None:
+        unread.append(asyncio.create_task(fail()))
+        await asyncio.wait(unread)
+
+    unread: list[asyncio.Task[None]] = []
+    with Cluster("tcp://x:1", print) as cluster:
+        cluster._runner.run(leave_it())
+    unread.clear()
+    gc.collect()
+    assert not caplog.records
+
+
+class Listed:
+    """A scheduler that has one worker, which answers with `answers`."""
+
+    address = "tcp://x:1"
+
+    def __init__(self, **answers: object) -> None:
+        self._answers = answers
+
+    async def workers(self) -> list[str]:
+        return ["tcp://x:2"]
+
+    async def versions(self, package: str) -> Any:
+        there = {"packages": {"python": sys.version, package: "1"}}
+        return {"scheduler": there, "client": there, "workers": {"tcp://x:2": there}}
+
+    async def run(
+        self, function: Callable[..., object], *arguments: object, workers: Sequence[str]
+    ) -> dict[str, object]:
+        return dict.fromkeys(workers, self._answers[function.__name__])
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ({"open_run": True}, ""),
+        ({"open_run": CommClosedError("in <TCP>")}, ""),
+        ({"open_run": OSError("Timed out trying to connect")}, "the scheduler can't reach it"),
+        ({"open_run": Damaged("the course's files arrived damaged")}, "the course's files arrived damaged"),
+        ({"open_run": False, "receive": Unable("No space left on device there")}, "No space left on device there"),
+    ],
+    ids=["joins", "has left", "unreachable", "damaged", "its disk is full"],
+)
+def test_why_a_worker_is_left_out(tmp_path: Path, answers: dict[str, object], said: str) -> None:
+    notices, crew = gathered(tmp_path, Listed(describe=Traits("w", 1, (), 0, {}), **answers))
+    asyncio.run(crew.begin(["tcp://x:2"]))
+    assert notices == ([f"worker w (tcp://x:2) is left out: {said}"] if said else [])
+    assert [*crew.members] == (["tcp://x:2"] if answers["open_run"] is True else [])
+
+
+def test_what_keeps_a_worker_from_joining_is_told(tmp_path: Path) -> None:
+    async def muster_twice() -> None:
+        _, crew = gathered(tmp_path, Listed(describe=Traits("w", 1, (), 0, {}), open_run=False))
+        crew._parcel.unlink()
+        await crew.muster()
+        assert crew.grows
+        await asyncio.wait(crew._joining.values())
+        with pytest.raises(FileNotFoundError):  # an error of this machine, not the scheduler's
+            await crew.muster()
+
+    asyncio.run(muster_twice())
+
+
+def gathered(folder: Path, listed: Listed) -> tuple[list[str], Crew]:
+    notices: list[str] = []
+    (folder / "parcel").write_bytes(b"files")
+    run = Run("1", "digest", {}, (), "", cold=False)
+    return notices, Crew(listed, run, folder / "parcel", {}, {}, notices.append)  # type: ignore[arg-type]
+
+
+def test_an_oserror_of_a_worker_has_another_name() -> None:
+    with pytest.raises(Unable, match=r"^No space left on device there$"), worker._own_errors():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 CELL = Cell("1 / 0", 12, 3, ("tag",))
@@ -553,6 +838,7 @@ def test_a_parcel_without_git(tiny: Tiny, tmp_path_factory: pytest.TempPathFacto
             "data/a.csv": "a",
             ".hidden/b": "",
             ".env": "secret",
+            "server.pem": "",
             "env/pyvenv.cfg": "",
             "outputs/x.ipynb": "",
             "_build/html/x": "",
@@ -572,6 +858,53 @@ def test_a_parcel_without_git(tiny: Tiny, tmp_path_factory: pytest.TempPathFacto
     )
     open_parcel(folder / "4/parcel", packed(tiny, folder / "5", ["listed/", "env/pyvenv.cfg"])[0].digest, folder / "x")
     assert (folder / "x/data/a.csv").read_text() == "b"
+
+
+def test_a_parcel_holds_what_git_knows_and_what_pages_read(
+    tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    inputs = "data/named/*, data/.named/token, data/../../outside"
+    tiny.cells("print(1)", head=HEAD.replace("---\n", f"---\ncoursebook: {{inputs: [{inputs}]}}\n", 1))
+    tiny.write(
+        {
+            ".gitignore": "*.bin\nsecret\n/data/.named\n",
+            ".known": "", "known.pem": "", "data/set.csv": "1", "data/gone.csv": "", "env.py": "",
+        }
+    )  # fmt: skip
+    checkout(tiny.root)
+    travels = {
+        "new.txt": "", "days/helper.py": "", "data/set.csv": "2", "data/read.bin": "", "data/named/x.bin": "",
+        "data/.named/token": "", "within/a.csv": "",
+    }  # fmt: skip
+    stays = {
+        ".env": "", ".git-credentials": "", "data/.env": "", ".config/token": "", "server.pem": "", "days/id_rsa": "",
+        "data/unread.bin": "", "secret/answers.csv": "", "env/pyvenv.cfg": "", "env/lib/x.py": "", "outputs/x.json": "",
+        "node_modules/x.js": "", "data/named/.env": "", "data/named/x.key": "", "within/b.bin": "", "within/.env": "",
+        "../outside": "",
+    }  # fmt: skip
+    tiny.write({**travels, **stays, "data/gone.csv": None, "within/.gitignore": "*.bin"})
+    subprocess.run(["git", "init", "--quiet", tiny.root / "within"], check=True)
+    recorded = ["data/read.bin", "data/.env", "server.pem", "../outside", str(tiny.root / "secret/answers.csv"), "gone"]
+    made, names = packed(tiny, tmp_path_factory.mktemp("parcel") / "1", recorded)
+    known = {".gitignore", ".known", "known.pem", "env.py", "_config.yml", "_toc.yml", "index.md", "days/one.md"}
+    assert {*names} == known | {*travels}
+    open_parcel(made.path, made.digest, made.path.parent / "x")
+    assert (made.path.parent / "x/data/set.csv").read_text() == "2", "as it is in the working tree"
+
+
+def test_no_parcel_of_a_checkout_that_git_does_not_trust(
+    tiny: Tiny, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout(tiny.cells("print(1)").root)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(CourseError, match="dubious ownership"):
+        packed(tiny, tmp_path_factory.mktemp("parcel") / "1")
+
+
+def checkout(root: Path) -> None:
+    git = ["git", "-C", str(root), "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    for arguments in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "x"]):
+        subprocess.run([*git, *arguments], check=True)
 
 
 def test_a_parcel_has_a_limit(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

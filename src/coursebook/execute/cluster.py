@@ -1,7 +1,7 @@
 """The same pages on the workers of a Dask cluster: connects, makes the workers ready, and leaves them as they were.
 
-`roster` asks workers who they are, `parcel` packs the course's files for them, `crew` has them join, `dispatch` says
-which page goes where, and `worker` is what runs there.
+`scheduler` is the way there, `roster` asks workers who they are, `parcel` packs the course's files for them, `crew` has
+them join, `dispatch` says which page goes where, and `worker` is what runs there.
 """
 
 from __future__ import annotations
@@ -13,30 +13,22 @@ import signal
 import tempfile
 import time
 import uuid
-import warnings
-from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-
-from distributed import Client
-from distributed.versions import VersionMismatchWarning
 
 from ..course import Course
 from ..errors import CourseError
 from ..git import commit_of
 from ..page import Page
-from . import dispatch
+from . import dispatch, scheduler
 from .crew import Crew
 from .dispatch import Dispatch
 from .events import Event
 from .local import modules_ahead
 from .parcel import Parcel
 from .roster import meet, needed, refusal
+from .scheduler import Scheduler, SchedulerLost
 from .worker import Run
-
-REACH = 10.0  # s to reach the scheduler in, and to take leave of it
-ALLOWED = "HOST:PORT, tcp://HOST:PORT or tls://HOST:PORT"
-_T = TypeVar("_T")
 
 
 class Cluster:
@@ -49,7 +41,7 @@ class Cluster:
         self.address, self._notice = address, notice
         self._runner = asyncio.Runner()
         self._folder = tempfile.TemporaryDirectory(prefix="coursebook-")
-        self._client: Client | None = None
+        self._scheduler = Scheduler(address)
         self._crew: Crew | None = None
         self._dispatch: Dispatch | None = None
 
@@ -57,6 +49,9 @@ class Cluster:
         # What Dask would log about a lost connection is said in a sentence. Each of its loggers has a level of its own.
         self._logged = logging.root.manager.disable
         logging.disable(logging.CRITICAL)
+        # What failed and nobody asked for, ours or Dask's, asyncio would tell of with a traceback when it is collected,
+        # be it after the end.
+        self._runner.get_loop().set_exception_handler(lambda loop, context: None)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
@@ -69,7 +64,7 @@ class Cluster:
 
     def gpus(self) -> tuple[str, ...]:
         """The addresses of the workers that offer a GPU. Raises CourseError where one is not as this machine."""
-        return self._run(self._gpus())
+        return self._runner.run(self._gpus())
 
     def prepare(
         self,
@@ -93,13 +88,13 @@ class Cluster:
         versions = needed(course, pages, packages)
 
         async def prepare() -> int:
-            client = await self._connected()
-            self._crew = crew = Crew(self.address, client, run, parcel.path, versions, course.exactness, self._notice)
+            await self._scheduler.connect()
+            self._crew = crew = Crew(self._scheduler, run, parcel.path, versions, course.exactness, self._notice)
             await crew.begin(await self._present())
             self._dispatch = Dispatch(crew, pages, on_gpu=on_gpu, most=jobs, notice=self._notice)
             return self._dispatch.slots
 
-        return self._run(prepare())
+        return self._runner.run(prepare())
 
     def execute(self, tell: Callable[[Event], None]) -> list[CourseError]:
         """Execute the pages that were prepared, telling of each event as it happens. Returns what failed.
@@ -108,20 +103,21 @@ class Cluster:
         """
         assert self._dispatch, "prepare comes first"
         try:
-            return self._run(self._dispatch.execute(tell))
+            return self._runner.run(self._dispatch.execute(tell))
         except CourseError as error:
             return [*self._dispatch.errors, error]
 
     async def _gpus(self) -> tuple[str, ...]:
-        members, differing = await meet(await self._connected(), await self._present(), {}, {})
+        await self._scheduler.connect()
+        members, differing = await meet(self._scheduler, await self._present(), {}, {})
         if differing:
             raise refusal(self.address, differing)
         return tuple(member.address for member in members if member.gpus)
 
     async def _present(self) -> Collection[str]:
         """The addresses of the workers that are there, or come within PATIENCE."""
-        client, patience = await self._connected(), dispatch.PATIENCE
-        present = await client.nthreads()
+        patience = dispatch.PATIENCE
+        present = await self._scheduler.workers()
         if not present:
             self._notice(f"the scheduler has no workers; waiting {patience:.0f} s for one")
         until = time.monotonic() + patience
@@ -129,55 +125,15 @@ class Cluster:
             if time.monotonic() > until:
                 raise CourseError(self.address, None, f"no worker came within {patience:.0f} s; nothing was executed")
             await asyncio.sleep(dispatch.TICK)
-            present = await client.nthreads()
-        return list(present)
-
-    def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        try:
-            return self._runner.run(work)
-        except OSError as error:
-            if self._client is None or self._client.status == "running":
-                raise  # a full disk here, say
-            problem = "the scheduler was lost; what was executed before is stored, and the next time only the rest is"
-            raise CourseError(self.address, None, problem) from error
-
-    async def _connected(self) -> Client:
-        if self._client is None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", VersionMismatchWarning)  # such workers are refused, with their names
-                try:
-                    self._client = await connect(self.address)
-                except ValueError as error:
-                    raise CourseError(self.address, None, f"not an address ({error}); allowed: {ALLOWED}") from None
-                except (ImportError, OSError, RuntimeError, TypeError) as error:
-                    problem = f"no scheduler can be reached there within {REACH:.0f} s ({error}); nothing was executed"
-                    raise CourseError(self.address, None, problem) from None
-        return self._client
+            present = await self._scheduler.workers()
+        return present
 
     async def _leave(self) -> None:
-        client = self._client
-        if client is None:
-            return
         # Where the cluster is gone or too busy to listen, its workers end the pages when they hear no more of us.
-        with contextlib.suppress(OSError, TimeoutError):
-            if client.status == "running":
-                async with asyncio.timeout(REACH):
-                    if self._dispatch:
-                        await self._dispatch.cancel()
-                    if self._crew:
-                        await self._crew.end()
-        with contextlib.suppress(OSError, TimeoutError):
-            await client.close(timeout=REACH)
-
-
-async def connect(address: str) -> Client:
-    """A client of the scheduler at `address`. Raises ValueError for what is no address, OSError where there is none."""
-    client = Client(address, asynchronous=True, timeout=REACH, set_as_default=False)
-    try:
-        async with asyncio.timeout(2 * REACH):
-            await client
-            return client
-    except BaseException:
-        with contextlib.suppress(Exception):
-            await client.close(timeout=1)
-        raise
+        with contextlib.suppress(SchedulerLost, TimeoutError):
+            async with asyncio.timeout(scheduler.REACH):
+                if self._dispatch:
+                    await self._dispatch.cancel()
+                if self._crew:
+                    await self._crew.end()
+        await self._scheduler.leave()

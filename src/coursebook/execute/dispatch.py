@@ -21,6 +21,7 @@ from ..page import Page
 from .crew import Crew
 from .events import CellStarted, Event, PageDone, PageFailed, PageStarted
 from .roster import Member
+from .scheduler import SchedulerLost
 from .task import NAME, NotHere, execute_page
 from .worker import GPU, Answer
 
@@ -54,7 +55,7 @@ class Dispatch:
         def wants(page: Page) -> bool:
             return on_gpu and page.options.device == "gpu"
 
-        self._crew, self._notice = crew, notice
+        self._crew, self._scheduler, self._notice = crew, crew.scheduler, notice
         self._most = most or len(pages)
         self._for_gpu = [page for page in pages if wants(page)]
         self._for_cpu = [page for page in pages if not wants(page)]
@@ -74,16 +75,16 @@ class Dispatch:
     async def execute(self, tell: Callable[[Event], None]) -> list[CourseError]:
         """Execute every page, whatever workers come and go meanwhile. Returns what failed.
 
-        Raises CommClosedError, which is an OSError, when the scheduler is lost.
+        Raises SchedulerLost.
         """
         self._tell = tell
-        self._crew.client.subscribe_topic(NAME, self._hear)
+        self._scheduler.hear(NAME, self._hear)
         while self._for_gpu or self._for_cpu or self._running:
             self._place()
             if not self._is_worth_waiting():
                 break
             done = await self._some()
-            for task in done:
+            for task in sorted(done, key=_is_lost):  # what has arrived is stored before the loss ends it all
                 self._take(task, self._running.pop(task))
             for member in await self._crew.muster():
                 await self._lose(member)
@@ -96,7 +97,7 @@ class Dispatch:
             task.cancel()
         self._running.clear()
         if futures:
-            await self._crew.client.cancel(futures, force=True)
+            await self._scheduler.cancel(futures)
 
     async def _some(self) -> set[asyncio.Future[Answer]]:
         """Pages that have ended, as soon as there is one; none after a TICK."""
@@ -132,13 +133,13 @@ class Dispatch:
     def _start(self, page: Page, member: Member, on_gpu: bool) -> None:
         run = self._crew.run
         number = self._attempts[page.docname] = self._attempts.get(page.docname, 0) + 1
-        future = self._crew.client.submit(
+        future = self._scheduler.submit(
             execute_page, run.id, page.path.as_posix(), number, on_gpu,
             key=(f"{NAME}-{run.id}", page.docname, number), pure=False, retries=0,
             workers=[member.address], allow_other_workers=False, resources={GPU: 1} if on_gpu else None,
         )  # fmt: skip
         attempt = _Attempt(page, member, number, on_gpu, future, time.perf_counter())
-        self._running[asyncio.ensure_future(_result(future))] = attempt
+        self._running[asyncio.create_task(self._scheduler.result(future))] = attempt
         member.pages.add(page.docname)
         if on_gpu:
             member.on_gpu.add(page.docname)
@@ -168,7 +169,9 @@ class Dispatch:
         page = attempt.page
         self._leaves(attempt)
         if task.cancelled() or isinstance(error := task.exception(), CancelledError):
-            self._again(attempt)  # the scheduler is lost, which the next look at it tells, or somebody took it away
+            self._again(attempt)  # somebody took it away
+        elif isinstance(error, SchedulerLost):
+            raise error
         elif isinstance(error, KilledWorker):
             self._blame(attempt)
         elif isinstance(error, NotHere):
@@ -194,7 +197,7 @@ class Dispatch:
             if attempt.member is member and not task.done():
                 del self._running[task]
                 task.cancel()
-                await self._crew.client.cancel([attempt.future], force=True)
+                await self._scheduler.cancel([attempt.future])
                 self._leaves(attempt)
                 self._blame(attempt)
 
@@ -243,10 +246,9 @@ class Dispatch:
         problem = (
             f"no {kind} came within {PATIENCE:.0f} s; {left} could not be executed ({names}), the others are stored"
         )
-        self.errors.append(CourseError(self._crew.address, None, problem))
+        self.errors.append(CourseError(self._scheduler.address, None, problem))
         return False
 
 
-async def _result(future: Future[Answer]) -> Answer:
-    answer: Answer = await future
-    return answer
+def _is_lost(task: asyncio.Future[Answer]) -> bool:
+    return not task.cancelled() and isinstance(task.exception(), SchedulerLost)

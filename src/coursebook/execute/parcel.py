@@ -16,6 +16,7 @@ import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from ..page import Page
 LIMIT = 500 * 10**6  # bytes of all files together
 _FORMAT: dict[str, Any] = {"format": tarfile.PAX_FORMAT, "encoding": "utf-8"}
 _GENERATED = ("_build", "outputs")
+# Private keys, as tools name them.
+_KEYS = ("*.pem", "*.key", "*.p12", "*.pfx", "*.ppk", "id_rsa", "id_dsa", "id_ecdsa*", "id_ed25519*")
 
 
 class Damaged(Exception):
@@ -47,7 +50,7 @@ class Parcel:
         """Pack the files of `course` that `pages` may need into a file below `folder`.
 
         `inputs` are paths that earlier executions read, relative to the root, folders with a slash at their end. Raises
-        CourseError when it is more than LIMIT.
+        CourseError when it is more than LIMIT, and where git doesn't trust the checkout.
         """
         names = sorted({*_listed(course, [*pages]), *_named(course, pages, inputs)})
         sizes = {name: (course.root / name).stat().st_size for name in names if not name.endswith("/")}
@@ -120,24 +123,40 @@ def _put(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> Non
 
 
 def _listed(course: Course, pages: list[Page]) -> Iterator[str]:
-    """What git would list, tracked or not yet, without what is generated; a walk where there is no git."""
+    """What git knows or would take, without what is generated; a walk where there is no git."""
     paths = [page.path.as_posix() for page in pages]
     yield from paths
-    try:
-        done = git.run("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=course.root)
-        names = [os.fsdecode(name) for name in done.stdout.split(b"\0") if name] if done.returncode == 0 else []
-    except CourseError:  # no git
-        names = []
+    names = [*_known(course.root, course.root)]
     if not {*names} & {*paths}:  # nor does a checkout that ignores the course know its files
-        names = list(_walk(course.root, course.root, course.config.get("exclude_patterns") or ()))
+        names = [*_walk(course.root, course.root, course.config.get("exclude_patterns") or ())]
+    yield from (name for name in names if name.split("/")[0] not in _GENERATED)
+
+
+def _known(folder: Path, root: Path) -> Iterator[str]:
+    """The files below `folder` that git knows, as they are now, and those that it doesn't ignore and nobody hides."""
+    names = _asked(folder, "--cached")
+    new = _asked(folder, "--others", "--exclude-standard")
+    environments = tuple(name.removesuffix("pyvenv.cfg") for name in new if name.endswith("/pyvenv.cfg"))
+    names += [name for name in new if not _is_private(name) and not name.startswith(environments)]
     for name in names:
-        path = course.root / name
-        if name.split("/")[0] in _GENERATED:
-            continue
-        if path.is_dir():  # a submodule, or a link to a folder
-            yield from _walk(path, course.root)
-        elif path.is_file():
-            yield name
+        path = folder / name
+        if path.is_file():
+            yield path.relative_to(root).as_posix()
+        elif (path / ".git").exists():
+            yield from _known(path, root)  # a submodule, or another checkout: it knows what it ignores
+        elif path.is_dir():
+            yield from _walk(path, root)  # a link to a folder
+
+
+def _asked(folder: Path, *options: str) -> list[str]:
+    """The names that git lists. Raises CourseError where it doesn't trust the checkout: ignored files would travel."""
+    try:
+        done = git.run("ls-files", "-z", *options, cwd=folder)
+    except CourseError:  # no git
+        return []
+    if done.returncode:
+        git.Checkout(folder)
+    return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
 
 
 def _walk(folder: Path, root: Path, excluded: Iterable[str] = ()) -> Iterator[str]:
@@ -147,32 +166,48 @@ def _walk(folder: Path, root: Path, excluded: Iterable[str] = ()) -> Iterator[st
         folders[:] = [
             name
             for name in folders
-            if not name.startswith(".")
+            if not _is_private(name)
             and not is_excluded((place / name).as_posix())
-            and name not in ("__pycache__", "node_modules")
             and not (Path(here) / name / "pyvenv.cfg").exists()
         ]
         for name in files:
             path = (place / name).as_posix()
-            if not name.startswith(".") and not is_excluded(path) and (root / path).is_file():
+            if not _is_private(name) and not is_excluded(path) and (root / path).is_file():
                 yield path
 
 
+def _is_private(name: str) -> bool:
+    """Whether a file travels only when somebody says so: hidden ones and keys; and what tools make again."""
+    parts = name.removesuffix("/").split("/")
+    is_hidden = any(part.startswith(".") or part in ("__pycache__", "node_modules") for part in parts)
+    return is_hidden or any(fnmatch(parts[-1].lower(), key) for key in _KEYS)
+
+
 def _named(course: Course, pages: Iterable[Page], inputs: Iterable[str]) -> Iterator[str]:
-    """What pages have read or say that they read, be it ignored by git or not."""
+    """What pages have read or say that they read, be it ignored by git or not.
+
+    Outputs may come from somebody else: what they say was read is sent only from below the root.
+    """
     root = course.root
     for name in inputs:
+        if not _is_plain(name.removesuffix("/")) or _is_private(name):
+            continue
         if not name.endswith("/"):
             if (root / name).is_file():
                 yield name
         elif (root / name).is_dir():
             # The page listed it, so every name in it counts.
             for path in (root / name).iterdir():
-                if not path.name.startswith((".", "__pycache__")):
+                if not _is_private(path.name):
                     yield path.relative_to(root).as_posix() + ("/" if path.is_dir() else "")
     for page in pages:
         for pattern in page.options.inputs:
-            yield from (path.relative_to(root).as_posix() for path in root.glob(pattern) if path.is_file())
+            found = (path.relative_to(root).as_posix() for path in root.glob(pattern) if path.is_file())
+            yield from (name for name in found if _is_plain(name) and (name == pattern or not _is_private(name)))
+
+
+def _is_plain(name: str) -> bool:
+    return not {*name.split("/")} & {"", ".", ".."}
 
 
 def _digest(path: Path) -> str:

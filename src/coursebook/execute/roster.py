@@ -5,15 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
-
-from distributed import Client
 
 from ..course import Course
 from ..errors import CourseError
 from ..fingerprint import distributions_of, imported_modules, installed_version, modules_in, same_version
 from ..page import Page
 from ..plan import EXACTNESS
+from .scheduler import Scheduler
 from .worker import GPU, Traits, describe
 
 # What client and workers talk by must be the same; the rest may differ as far as a plan lets it.
@@ -55,14 +53,14 @@ def needed(course: Course, pages: Iterable[Page], recorded: Iterable[str]) -> di
 
 
 async def meet(
-    client: Client, addresses: Collection[str], versions: Mapping[str, str | None], exactness: Mapping[str, str]
+    scheduler: Scheduler, addresses: Collection[str], versions: Mapping[str, str | None], exactness: Mapping[str, str]
 ) -> tuple[list[Member], dict[str, list[str]]]:
     """Ask the workers at `addresses` who they are: those that fit, and by name what is other on the rest.
 
     The scheduler, which passes tasks on, counts among these. Nothing is imported anywhere before Python and Coursebook
     are known to be as here. A worker that has left in the meantime is in neither.
     """
-    told: Any = await cast(Any, client.get_versions(packages=["coursebook"]))
+    told = await scheduler.versions("coursebook")
     members: list[Member] = []
     differing: dict[str, list[str]] = {}
     same: list[str] = []
@@ -76,7 +74,7 @@ async def meet(
             differing[f"worker {address}"] = found
         else:
             same.append(address)
-    answers = await client.run(describe, sorted(versions), workers=same, on_error="return") if same else {}
+    answers = await scheduler.run(describe, sorted(versions), workers=same)
     for address, traits in answers.items():
         if isinstance(traits, OSError):  # it has left
             continue

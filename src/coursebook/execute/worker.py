@@ -12,7 +12,7 @@ import contextlib
 import shutil
 import threading
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -70,6 +70,10 @@ class Answer:
     seconds: float
 
 
+class Unable(Exception):
+    """What a worker can't do for a reason of its own, like a full disk."""
+
+
 async def describe(distributions: Sequence[str], dask_worker: Worker) -> Traits:
     """What this worker is, with the versions of `distributions`; for Client.run, as are the next three."""
     offered = int(dask_worker.state.total_resources.get(GPU, 0))
@@ -81,17 +85,28 @@ async def describe(distributions: Sequence[str], dask_worker: Worker) -> Traits:
 
 async def receive(run: str, offset: int, chunk: bytes, dask_worker: Worker) -> None:
     """Take a piece of the parcel of a run."""
-    await (await _workplace(dask_worker)).receive(run, offset, chunk)
+    with _own_errors():
+        await (await _workplace(dask_worker)).receive(run, offset, chunk)
 
 
 async def open_run(run: Run, dask_worker: Worker) -> bool:
     """Make ready for the pages of `run`. False: its parcel isn't here and must be sent before."""
-    return await (await _workplace(dask_worker)).open(run)
+    with _own_errors():
+        return await (await _workplace(dask_worker)).open(run)
 
 
 async def close_run(run: str, dask_worker: Worker) -> None:
     """End what is left of a run, pages that are being executed as well."""
     await (await _workplace(dask_worker)).close(run)
+
+
+@contextlib.contextmanager
+def _own_errors() -> Iterator[None]:
+    """The errors of this machine under another name: an OSError that the command hears of is the connection's."""
+    try:
+        yield
+    except OSError as error:
+        raise Unable(f"{error.strerror or type(error).__name__} there") from error
 
 
 async def _workplace(worker: Worker) -> Workplace:
