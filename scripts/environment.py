@@ -62,7 +62,7 @@ def ensure(locks: Sequence[str], *, use_venv: bool = True) -> Path:
         if missing:
             raise Stop(
                 f"--no-venv: {sys.executable} does not have {', '.join(missing)}; install into it with "
-                f"`{sys.executable} -m pip install -r requirements.txt` and "
+                f"`{sys.executable} -m pip install --require-hashes -r requirements.txt` and "
                 f"`{sys.executable} -m pip install --no-build-isolation --no-deps -e .`"
             )
         return Path(sys.executable)
@@ -148,7 +148,8 @@ def _install(locks: Sequence[str], wanted: dict[str, str]) -> None:
     cost = " (about 5 GB with CUDA's libraries; a few minutes)" if is_new and sys.platform == "linux" else ""
     _say("installing " + " and ".join(locks) + cost)
     try:
-        _step([*install, *files], "the packages could not be installed")
+        # Nothing is taken but the files that were there when the lock was compiled.
+        _step([*install, "--require-hashes", *files], "the packages could not be installed")
         # Not isolated: the build backend is in the lock, so nothing unlocked is downloaded.
         project = ["--no-build-isolation", "--no-deps", "-e", str(ROOT)]
         _step([*install, "--quiet", *project], "the project could not be installed")

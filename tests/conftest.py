@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +16,14 @@ import pytest
 
 from coursebook.cli import main
 from coursebook.execute.local import _kernel_environment
+from coursebook.snapshot import STAGE
 
 ROOT = Path(__file__).parent.parent
+# Where Python may not write bytecode, each command would compile Sphinx again, and each kernel what it imports.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", "") and "PYTHONPYCACHEPREFIX" not in os.environ:
+    os.environ["PYTHONPYCACHEPREFIX"] = _kept = str(ROOT / STAGE / "bytecode")
+    if "PYTEST_XDIST_WORKER" not in os.environ:  # that of earlier tests' own modules and environments
+        shutil.rmtree(_kept + os.path.realpath(tempfile.gettempdir()), ignore_errors=True)
 CHROMIUM = next((p for p in ("chromium", "chromium-browser", "google-chrome") if shutil.which(p)), None)
 
 LONGEST = (

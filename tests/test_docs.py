@@ -15,7 +15,7 @@ from coursebook.cli import _parser
 from coursebook.page import Options
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "guide").glob("*.md"))]
-ALLOWED = re.compile(r"^(?:[A-Z_]+=\S+ )?(coursebook|git add |python3 scripts/|\.venv/bin/|uv |grep )")
+ALLOWED = re.compile(r"^(?:[A-Z_]+=\S+ )?(coursebook|git add |python3 scripts/|\.venv/bin/|uv )")
 
 
 def commands() -> Iterator[tuple[Path, str]]:

@@ -3,13 +3,17 @@ something. A tiny project stands for ours, with real virtual environments."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,6 +31,8 @@ description = "Stands for the real one"
 """
 MAIN = "import sys\nprint('built with', *sys.argv[1:])\nsys.exit('--fail' in sys.argv)\n"
 SCRIPTS = ("build.py", "environment.py", "supported.py")
+TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
+Lock = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -37,13 +43,35 @@ def project(tmp_path: Path) -> Path:
     for name in SCRIPTS:
         shutil.copy(ROOT / "scripts" / name, root / "scripts")
     (root / "pyproject.toml").write_text(PYPROJECT)
-    lock = (ROOT / "requirements.txt").read_text().splitlines()
-    (root / "requirements.txt").write_text(next(row for row in lock if row.startswith("flit-core==")) + "\n")
+    (root / "requirements.txt").write_text(entry("flit-core", (ROOT / "requirements.txt").read_text()))
     package = root / "src/coursebook"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
     (package / "__main__.py").write_text(MAIN)
     return root
+
+
+def entry(name: str, lock: str) -> str:
+    """The rows of a package in a lock, with its hashes."""
+    found = re.search(rf"^{name}==.*\n(?:[ ].*\n)+", lock, re.MULTILINE)
+    assert found, name
+    return found[0]
+
+
+def wheel(index: Path, name: str, version: str, *needed: str) -> str:
+    """Add to an index a package with nothing in it, which needs others; returns the hash that a lock has of it."""
+    folder, notes = index / name, f"{name}-{version}.dist-info"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    needs = "".join(f"Requires-Dist: {other}\n" for other in needed)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{notes}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}")
+        archive.writestr(f"{notes}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{notes}/RECORD", "".join(f"{notes}/{file},,\n" for file in ("METADATA", "WHEEL", "RECORD")))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    with (folder / "index.html").open("a") as page:
+        page.write(f'<a href="{path.name}#sha256={digest}">{path.name}</a>\n')
+    return f"--hash=sha256:{digest}"
 
 
 def run(
@@ -81,17 +109,21 @@ def test_first_run_installs_and_the_next_does_not(project: Path, tool: str, tmp_
     assert "installing requirements.txt" in third.stdout
     assert "making" not in third.stdout
 
-    # A lock that can't be installed: a sentence; what was there still works once the lock is mended.
-    good = lock.read_text()
-    lock.write_text("flit-core==0.0.0.unheard-of\n")
-    refused = run(project, PATH=path)
-    assert refused.returncode == 1
-    assert "error: the packages could not be installed: the reason stands above" in refused.stderr
-    assert "Traceback" not in refused.stderr
-    lock.write_text(good)
-    mended = run(project, PATH=path)
-    assert mended.returncode == 0
+    # A lock that can't be installed, be it that a file isn't the one that was locked: a sentence; what was there still
+    # works once the lock is mended.
+    good, right = lock.read_text(), wheel(tmp_path / "index", "tiny", "1")
+    index = dict.fromkeys(("UV_DEFAULT_INDEX", "PIP_INDEX_URL"), (tmp_path / "index").as_uri())
+    for bad in ("flit-core==0.0.0.unheard-of", "tiny==1", f"tiny==1 --hash=sha256:{'0' * 64}"):
+        lock.write_text(f"{bad}\n")
+        refused = run(project, PATH=path, **index)
+        assert refused.returncode == 1, bad
+        assert "error: the packages could not be installed: the reason stands above" in refused.stderr
+        assert "Traceback" not in refused.stderr
+    lock.write_text(f"{good}tiny==1 {right}\n")
+    mended = run(project, PATH=path, **index)
+    assert mended.returncode == 0, mended.stderr
     assert "making" not in mended.stdout
+    lock.write_text(good)
 
     # Cut off in the middle, or moved from under its interpreter: begun anew.
     (project / ".venv/coursebook-installing").touch()
@@ -139,7 +171,7 @@ def test_without_venv_the_running_python_is_used(project: Path) -> None:
     bare = run(project, "--no-venv", python=getattr(sys, "_base_executable", sys.executable), PYTHONNOUSERSITE="1")
     if bare.returncode:
         assert bare.stderr.startswith("error: --no-venv: ")
-        assert "-m pip install -r requirements.txt" in bare.stderr
+        assert "-m pip install --require-hashes -r requirements.txt" in bare.stderr
 
 
 def test_an_old_python_says_so(project: Path) -> None:
@@ -198,15 +230,29 @@ def test_the_stamp_names_what_was_installed() -> None:
     assert {"requirements.txt", "project"} <= json.loads(stamp.read_text())["locks"].keys()
 
 
-def test_locks_are_checked(tmp_path: Path) -> None:
+@pytest.fixture
+def lock(tmp_path: Path) -> Lock:
+    """scripts/lock.py in a checkout with our locks."""
     for name in ("pyproject.toml", "requirements.txt", "requirements-dev.txt"):
         shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "binder", tmp_path / "binder")
     (tmp_path / "scripts").mkdir()
-    shutil.copy(ROOT / "scripts/lock.py", tmp_path / "scripts")
+    text = (ROOT / "scripts/lock.py").read_text()
+    assert text.count(f'"{TORCH_INDEX}"') == 1
+    (tmp_path / "scripts/lock.py").write_text(text.replace(TORCH_INDEX, (tmp_path / "pytorch").as_uri()))
 
+    def lock(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(tmp_path / "scripts/lock.py"), *arguments]
+        # Each index, and PyTorch's own, is a folder.
+        variables = {**os.environ, "UV_DEFAULT_INDEX": (tmp_path / "index").as_uri()}
+        return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+
+    return lock
+
+
+def test_locks_are_checked(tmp_path: Path, lock: Lock) -> None:
     def check() -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(tmp_path / "scripts/lock.py"), "--check"]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return lock("--check")
 
     assert check().returncode == 0
     pyproject = tmp_path / "pyproject.toml"
@@ -216,9 +262,70 @@ def test_locks_are_checked(tmp_path: Path) -> None:
     assert "run `python3 scripts/lock.py`" in check().stderr
     pyproject.write_text(text + "\n[tool.something]\nelse = 1\n")
     assert check().returncode == 0, "only the requirements count"
-    lock = tmp_path / "requirements-dev.txt"
-    lock.write_text(lock.read_text().replace("torch==2.11.0", "torch==2.11.1"))
+    dev = tmp_path / "requirements-dev.txt"
+    dev.write_text(dev.read_text().replace("torch==2.11.0", "torch==2.11.1"))
     assert "requirements-dev.txt don't follow" in check().stderr
+    binder = tmp_path / "binder/requirements.txt"
+    binder.write_text(binder.read_text().replace(rows := entry("six", binder.read_text()), rows.split(" ")[0] + "\n"))
+    dev.write_text(dev.read_text().replace(entry("mypy", dev.read_text()), "mypy==1.0\n"))
+    assert "error: mypy in requirements-dev.txt, six in binder/requirements.txt: no hash; run" in check().stderr
+
+
+def test_every_locked_package_has_its_hashes(tmp_path: Path, lock: Lock) -> None:
+    pyproject, index, pytorch = (tmp_path / name for name in ("pyproject.toml", "index", "pytorch"))
+    groups = "".join(f"{name} = []\n" for name in ("build", "test", "lint"))
+    extras = "".join(f"{name} = []\n" for name in ("live", "canary", "cluster"))
+    pyproject.write_text(
+        f'{PYPROJECT}requires-python = ">=3.11"\ndependencies = ["one"]\n[project.optional-dependencies]\n'
+        f'course = ["torch==2.0"]\n{extras}[dependency-groups]\n{groups}'
+    )
+    (tmp_path / "binder/requirements.in").write_text("torch\ntwo\n")
+    one, two = wheel(index, "one", "1.0", "two"), wheel(index, "two", "1.0")
+    cuda, triton = wheel(index, "torch", "2.0", "triton"), wheel(index, "triton", "3.0")
+    for name in ("requirements.txt", "requirements-dev.txt", "binder/requirements.txt"):
+        (tmp_path / name).unlink()
+
+    def locked(name: str) -> dict[str, str]:
+        text = re.sub(r" \\\n +", " ", (tmp_path / name).read_text())
+        return dict(row.split(" ", 1) for row in text.splitlines() if "==" in row)
+
+    done = lock()
+    assert done.returncode == 1
+    assert "torch" in done.stderr, "uv says what its index doesn't have"
+    cpu = wheel(pytorch, "torch", "2.0+cpu")
+    done = lock()
+    assert (done.returncode, done.stderr) == (0, "")
+    ours = {"one==1.0": one, "torch==2.0": cuda, "triton==3.0": triton, "two==1.0": two}
+    assert locked("requirements.txt") == locked("requirements-dev.txt") == ours
+    assert locked("binder/requirements.txt") == {"torch==2.0+cpu": cpu, "two==1.0": two}
+    assert "file:" not in (tmp_path / "requirements.txt").read_text(), "no index"
+    assert lock("--check").returncode == 0
+    assert lock("--without-cuda").stdout.count("--hash") == 3
+    # What is locked is kept, and PyTorch's own index isn't asked for what is known of it, except for another Python.
+    wheel(index, "two", "2.0")
+    shutil.rmtree(pytorch)
+    again = lock()
+    assert (again.returncode, again.stderr) == (0, "")
+    assert locked("requirements.txt") == ours
+    assert locked("binder/requirements.txt") == {"torch==2.0+cpu": cpu, "two==1.0": two}
+    (tmp_path / "binder/runtime.txt").write_text("python-3.13\n")
+    other = lock()
+    assert other.returncode == 1
+    assert "torch" in other.stderr
+    assert locked("binder/requirements.txt")["torch==2.0+cpu"] == cpu
+
+
+def test_what_is_installed_without_cuda(lock: Lock) -> None:
+    """README pipes it into uv: all of the lock but CUDA, and Binder's PyTorch, each with its hashes."""
+    command = "python3 scripts/lock.py --without-cuda | uv pip install --require-hashes --torch-backend cpu -r -\n"
+    assert command in (ROOT / "README.md").read_text()
+    printed = lock("--without-cuda").stdout
+    names = re.findall(r"^([\w.-]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    cuda = [name for name in names if name.startswith(("nvidia-", "cuda-", "triton"))]
+    assert len(cuda) > 10
+    rows = re.findall(r"^([\w.-]+)==(\S+)(.*\n(?:[ ]+--hash=sha256:[0-9a-f]{64}.*\n)+)", printed, re.MULTILINE)
+    assert sorted(row[0] for row in rows) == sorted(name for name in names if name not in cuda)
+    assert [row[0] for row in rows if "+cpu" in row[1]] == ["torch", "torchvision"]
 
 
 def test_nothing_locked_makes_every_build_wait() -> None:

@@ -484,7 +484,7 @@ def _pins(path: Path, python: str) -> dict[str, str]:
     system = {"sys_platform": "linux", "platform_machine": "x86_64", "implementation_name": "cpython"}
     system |= {"python_full_version": f"{python}.0", "python_version": python}
     rows = path.read_text(encoding="utf-8").splitlines()
-    pins = [Requirement(row) for row in rows if re.match(r"[\w.-]+==", row)]
+    pins = [Requirement(row.removesuffix(" \\")) for row in rows if re.match(r"[\w.-]+==", row)]
     return {pin.name: str(pin.specifier) for pin in pins if pin.marker is None or pin.marker.evaluate(system)}
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
-from conftest import HEAD, Built, Tiny
+from conftest import FILES, HEAD, Built, Tiny
 from coursebook.cli import main
 
 pytestmark = pytest.mark.kernel
@@ -32,12 +33,20 @@ np.arange(3)
 """
 
 
-@pytest.fixture
-def course(tiny: Tiny) -> Tiny:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A course whose page reads a file, imports a module of the course and numpy; built, so that all is current."""
-    tiny.write({"days/one.md": HEAD + PAGE, "days/helper.py": "greeting = 'Hello'\n", "data/names.txt": "Ada"})
-    built = tiny.build()
-    assert built.code == 0, built.err
+    root = tmp_path_factory.mktemp("built")
+    own = {"days/one.md": HEAD + PAGE, "days/helper.py": "greeting = 'Hello'\n", "data/names.txt": "Ada"}
+    Tiny(root, lambda: ("", "")).write({**FILES, **own})
+    assert main(["build", "--root", str(root)]) == 0
+    return root
+
+
+@pytest.fixture
+def course(tiny: Tiny, built: Path) -> Tiny:
+    """That course, for one test alone."""
+    shutil.copytree(built, tiny.root, dirs_exist_ok=True)
     return tiny
 
 
