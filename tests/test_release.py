@@ -36,6 +36,10 @@ coursebook:
 ({name}-label)=
 # Day {name}: Marsupials
 
+$$
+x
+$$ ({name}-eq)
+
 ```{{code-cell}} python
 print('wombat' + ' {name}')
 ```
@@ -45,7 +49,7 @@ INDEX = """\
 # Home
 
 [the page](days/two.md), {doc}`days/two`, [](days/two.md), [by label](#two-label), {ref}`ref <two-label>`,
-[a section](days/two.md#day-two-marsupials).
+[a section](days/two.md#day-two-marsupials), {eq}`two-eq`.
 
 ```{schedule}
 ```

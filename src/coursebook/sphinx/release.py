@@ -18,13 +18,17 @@ from sphinx.config import Config
 from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-from ..course import TOC
+from ..files import TOC
 from ..page import Page
 from ..release import in_words
 from ..snapshot import STAGE
 from .current import current
 
-_LABEL = re.compile(r"^\((?P<target>[^)\s]+)\)=|^\s*:(?:label|name):\s*(?P<named>\S+)", re.MULTILINE)
+AHEAD = "coursebook_ahead"  # of a link that became text: the page that it will lead to
+_LABEL = re.compile(
+    r"^\((?P<target>[^)\s]+)\)=|^\s*:(?:label|name):\s*(?P<named>\S+)|\$\$\s*\((?P<equation>[^)\s]+)\)\s*$",
+    re.MULTILINE,
+)
 
 
 def _leave_out(app: Sphinx, config: Config) -> None:
@@ -74,7 +78,7 @@ class LinksAhead(SphinxPostTransform):
         withheld = current.withheld
         if not withheld:
             return
-        labels = {label: page for page in withheld.values() for label in _labels(page)}
+        labels = {label: page for page in withheld.values() for label in labels_of(page)}
         for reference in list(self.document.findall(addnodes.pending_xref)):
             target = str(reference["reftarget"])
             if reference["reftype"] == "doc" or reference["refdomain"] == "doc":
@@ -91,14 +95,14 @@ def _docname(here: str, target: str, reference: addnodes.pending_xref) -> str:
     return target.lstrip("/") if target.startswith("/") else (Path(here).parent / target).as_posix()
 
 
-def _labels(page: Page) -> set[str]:
-    return {(match["target"] or match["named"]).lower() for match in _LABEL.finditer(page.text)}
+def labels_of(page: Page) -> set[str]:
+    return {(match["target"] or match["named"] or match["equation"]).lower() for match in _LABEL.finditer(page.text)}
 
 
 def _as_text(reference: addnodes.pending_xref, page: Page) -> nodes.Node:
     is_explicit = reference.get("refexplicit") and reference.astext().strip()
     children = [child.deepcopy() for child in reference.children] if is_explicit else [nodes.Text(title_of(page))]
-    text = nodes.inline("", "", *children, classes=["not-released"])
+    text = nodes.inline("", "", *children, classes=["not-released"], **{AHEAD: page.docname})
     if current.moment is not None and current.moment.announces(page) and page.options.release:
         text += nodes.Text(f" (from {in_words(page.options.release)})")
     return text
