@@ -17,8 +17,9 @@ def with_bytecode(root: Path, environment: Mapping[str, str] = os.environ) -> di
     comes along is then compiled again by every kernel, which takes two thirds of the time to import it.
     """
     kept = dict(environment)
-    package = importlib.util.find_spec("ipykernel")
-    has_own = package is None or Path(importlib.util.cache_from_source(package.origin or "")).exists()
+    # One for kernels and one for the site: an installer, or an earlier run, may have compiled some and not others.
+    packages = [package for name in ("ipykernel", "sphinx") if (package := importlib.util.find_spec(name))]
+    has_own = all(Path(importlib.util.cache_from_source(package.origin or "")).exists() for package in packages)
     if has_own or "PYTHONPYCACHEPREFIX" in kept:
         return kept
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
