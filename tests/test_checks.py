@@ -21,9 +21,12 @@ import pytest
 import coursebook.publish
 from conftest import CHROMIUM, CONFIG, FILES, HEAD, Built, Tiny
 from coursebook.badge import badge
+from coursebook.build import _until
 from coursebook.checks import Checks, JobRun, PageCheck, Records, Watched
 from coursebook.cli import main
+from coursebook.course import Course
 from coursebook.errors import CourseError
+from coursebook.release import Moment
 from coursebook.store import Store
 
 JOBS = CONFIG.replace("heading_anchors: 3", "heading_anchors: 3, coursebook_jobs: {outputs: 14, drift: 7}")
@@ -342,6 +345,22 @@ def test_a_build_notices_a_job_that_becomes_overdue(course: Tiny) -> None:
     assert title(course)[0].endswith("drift overdue")
     assert title(course)[1] == WARN
     assert "nothing has changed" in course.build().out, "once is enough"
+
+
+def test_what_becomes_due_while_the_site_is_made_is_noticed_by_the_next_build(tiny: Tiny) -> None:
+    tiny.write({"_config.yml": CONFIG.replace("config: {", "config: {coursebook_jobs: {drift: 7}, ")})
+    tiny.write({"days/one.md": "---\ncoursebook: {solutions: 2027-02-10}\n---\n# One\n"})
+    begun = datetime.datetime.now(datetime.UTC)
+    ran = (begun - datetime.timedelta(days=7, seconds=-1)).isoformat()
+    Checks(tiny.root).note_job("drift", JobRun(ran, "success", "", ran))
+    due = _until(Course.load(tiny.root), [], Moment(datetime.date(2027, 2, 9)), begun.timestamp())
+    assert due == pytest.approx(begun.timestamp() + 1), "also when a second has passed since it began"
+    Checks(tiny.root).note_job("drift", JobRun(begun.isoformat(), "success", "", begun.isoformat()))
+    due = _until(Course.load(tiny.root), [], Moment(datetime.date(2000, 1, 1)), begun.timestamp())
+    assert due == pytest.approx((begun + datetime.timedelta(days=7)).timestamp())
+    tiny.write({"_config.yml": CONFIG})
+    due = _until(Course.load(tiny.root), [], Moment(datetime.date(2000, 1, 1)), begun.timestamp())
+    assert due == datetime.datetime(2027, 2, 10).timestamp(), "of the day that the site is of"
 
 
 @pytest.mark.kernel

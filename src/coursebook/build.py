@@ -15,6 +15,7 @@ from .errors import CourseError, CourseErrors
 from .execute.events import Event, PageDone, PageFailed
 from .failures import Failure, Failures
 from .fingerprint import code_digest
+from .kernelspecs import interpreter
 from .live import Live
 from .memory import remember
 from .plan import Decision, Device, Environment, Wish, plan
@@ -90,11 +91,12 @@ def build(
     snapshot.forget()
     course = Course.load(root)
     done, errors = bring_up_to_date(course, reporter, how)
+    snapshot.take_outputs()
+    since, moment = time.time(), course.today
     decisions = plan(course, Store(course.root), Environment(device=how.device))
     if any(decision.state == "unreadable" for decision in decisions):
         # What the site shows of that page is all there is.
         raise CourseErrors("the course has errors", errors)
-    moment = course.today
     if as_of or drafts:
         moment = Moment(as_of or moment.day, drafts=drafts, is_preview=True)
     is_whole = _fetch_live_code(course, reporter)
@@ -108,10 +110,19 @@ def build(
     is_done = not any(decision.executes for decision in decisions)
     if not warnings and course.mode != "force" and is_done and not moment.is_preview:
         waits = any(decision.waits for decision in decisions)
-        due, tells_dates = _until(course, decisions), bool(course.address)
+        due, tells_dates = _until(course, decisions, moment, since), bool(course.address)
         if not is_whole:
             due = min(due or math.inf, time.time() + RETRY)
-        snapshot.save(len(course.pages), due, waits=waits, tells_dates=tells_dates)
+        made = [decision.stored.provenance for decision in decisions if decision.stored]
+        kernels = [interpreter(name) for name in {provenance.kernel for provenance in made} - {""}]
+        snapshot.save(
+            len(course.pages),
+            due,
+            inputs={name for provenance in made for name in provenance.inputs},
+            places={place for kernel in kernels if kernel for place in kernel.path},
+            waits=waits,
+            tells_dates=tells_dates,
+        )
     return Result(course.root / SITE / "index.html", len(course.pages), done, warnings)
 
 
@@ -131,8 +142,11 @@ def _fetch_live_code(course: Course, reporter: Reporter) -> bool:
     return True
 
 
-def _until(course: Course, decisions: Sequence[Decision]) -> float | None:
-    """When outputs become too old, a job overdue or something is released, in seconds since 1970; None for never."""
+def _until(course: Course, decisions: Sequence[Decision], moment: Moment, since: float) -> float | None:
+    """When outputs become too old, a job overdue or something is released, in seconds since 1970; None for never.
+
+    That counts from `since` and from the day that the site is of: what happens while it is made isn't on it.
+    """
     moments = []
     made = [datetime.datetime.fromisoformat(d.stored.provenance.executed) for d in decisions if d.stored]
     if course.max_age is not None and made:
@@ -142,8 +156,8 @@ def _until(course: Course, decisions: Sequence[Decision]) -> float | None:
 
         _, runs = Checks(course.root).read()
         due = [job.due.timestamp() for job in watched(course.jobs, runs) if job.due]
-        moments += [moment for moment in due if moment > time.time()]
-    if day := course.today.next_change(course.pages):
+        moments += [end for end in due if end > since]
+    if day := moment.next_change(course.pages):
         moments.append(datetime.datetime.combine(day, datetime.time(), course.timezone).timestamp())
     return min(moments, default=None)
 

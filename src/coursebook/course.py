@@ -20,13 +20,13 @@ from sphinx_external_toc.parsing import MalformedError, parse_toc_data
 from .address import ALLOWED, BadAddress, site_address
 from .amount import DAYS, MOST, is_amount
 from .errors import CourseError, CourseErrors
+from .files import CONFIG, PATTERNS, TOC
 from .live import allowed_server
 from .memory import recall
 from .page import SUFFIXES, Cell, Page, line_in_front_matter, yaml_problem
 from .policy import DIRECTIVES
 from .release import Moment
 
-CONFIG, TOC = "_config.yml", "_toc.yml"
 # What Jupyter Book 1 reads at the top of _config.yml; it ignores anything else without a word.
 CONFIG_KEYS = (
     "title", "author", "copyright", "logo", "project", "exclude_patterns", "only_build_toc_files", "execute", "parse",
@@ -38,7 +38,6 @@ OPTIONS = (
     "coursebook_live_server", "coursebook_max_age", "coursebook_packages", "coursebook_picture_font",
     "coursebook_timezone",
 )  # fmt: skip
-ALWAYS_EXCLUDED = ("_build", "outputs", "node_modules", "__pycache__")
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Course:
         """
         root = root.resolve()
         config = _load_config(root)
-        excluded = [*ALWAYS_EXCLUDED, *(config.get("exclude_patterns") or [])]
+        excluded = [*PATTERNS, *(config.get("exclude_patterns") or [])]
         found = _documents(root, excluded)
         names = sorted(found)
         entries = _load_toc(root, names)

@@ -9,13 +9,19 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions, version
 from pathlib import Path
+from typing import Any
 
+from .files import CONFIG, can_be_input, names_in
 from .page import Cell, Page
 
 # Tags that change what an execution does; all others change only what a reader sees.
 EXECUTION_TAGS = frozenset({"raises-exception", "skip-execution"})
+# In place of an input's digest: it was looked for and wasn't there; somebody changed it while the page was executed;
+# the page writes it itself.
+ABSENT, EDITED, OWN = "", "edited", "own"
+MADE = "made:"  # before the digest of what came while the page was executed: where it is gone, it comes again
 
 
 def cell_digests(page: Page) -> tuple[str, ...]:
@@ -28,6 +34,11 @@ def code_digest(page: Page) -> str:
     return _digest([language(page), *cell_digests(page)])
 
 
+def kernel_name(page: Page) -> str:
+    """The name of the kernelspec that a page asks for."""
+    return str((page.front_matter.get("kernelspec") or {}).get("name") or "python3")
+
+
 def language(page: Page) -> str:
     """The language of a page's kernel: what the kernelspec says, else its name without a version (python3: python)."""
     spec = page.front_matter.get("kernelspec") or {}
@@ -37,14 +48,36 @@ def language(page: Page) -> str:
 def file_digest(path: Path) -> str | None:
     """The sha256 of a file, of a directory's names, or None where there is neither."""
     if path.is_dir():
-        return _digest(
-            sorted(entry.name for entry in path.iterdir() if not entry.name.startswith((".", "__pycache__")))
-        )
+        return _digest(names_in(path, is_root=(path / CONFIG).is_file()))
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        found = path.stat()
+        return _content_digest(path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
     except OSError:
         return None
+
+
+@functools.lru_cache(maxsize=10_000)
+def _content_digest(path: Path, *look: int) -> str:
+    # Kept by what the file looks like: ten pages may read one large file, and each is asked for twice a build.
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def declared_inputs(root: Path, page: Page) -> set[str]:
+    """The files below `root` that the page's option `inputs` names, as they are now."""
+    found = {
+        path.relative_to(root).as_posix()
+        for pattern in page.options.inputs
+        for path in root.glob(pattern)
+        if path.is_file()
+    }
+    return {name for name in found if can_be_input(name)}
+
+
+def beside(root: Path, page: Page, module: str) -> list[str]:
+    """The files beside a page that a kernel, which runs there, would take for a module before any other."""
+    names = [(page.path.parent / name).as_posix() for name in (f"{module}.py", f"{module}/__init__.py")]
+    return [name for name in names if (root / name).is_file()]
 
 
 def imported_modules(cells: Iterable[Cell]) -> set[str]:
@@ -65,11 +98,14 @@ def modules_in(source: str) -> set[str]:
 
 
 def full_names_in(source: str) -> list[str]:
-    """The modules that Python source imports, by their full names, in order."""
+    """The modules that Python source imports, by their full names, in order; also what only IPython understands."""
     try:
-        tree = ast.parse(_without_magics(source))
+        tree = ast.parse(source)
     except SyntaxError:
-        return []
+        try:
+            tree = ast.parse(_as_python(source))
+        except SyntaxError:
+            return []
     return [name for node in ast.walk(tree) for name in _names(node) if name]
 
 
@@ -78,17 +114,50 @@ def _names(node: ast.AST) -> Iterator[str]:
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and node.level == 0:
         yield node.module or ""
-    elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+    elif isinstance(node, ast.Call) and node.args and all(isinstance(arg, ast.Constant) for arg in node.args):
         function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        if function in ("import_module", "__import__") and isinstance(node.args[0].value, str):
-            yield node.args[0].value
+        texts = [str(arg.value) for arg in node.args if isinstance(arg, ast.Constant)]
+        if function in ("import_module", "__import__") and isinstance(node.args[0].value, str):  # type: ignore[attr-defined]
+            yield texts[0]
+        elif function in ("run_line_magic", "run_cell_magic"):
+            yield from _names_in_magic(*texts)
 
 
-def _without_magics(source: str) -> str:
-    # IPython's `%magic` and `!shell` lines are not Python; a `%%cell` magic makes the whole cell something else.
-    if source.lstrip().startswith("%%"):
-        return ""
-    return re.sub(r"^(\s*)[%!?].*$", r"\1pass", source, flags=re.MULTILINE)
+def _names_in_magic(magic: str, line: str = "", body: str = "") -> Iterator[str]:
+    """What a magic imports: by itself, or in the Python that it runs."""
+    if magic == "load_ext":
+        yield line.strip()
+    yield from BY_MAGIC.get(magic, ())
+    if magic in NO_PYTHON:
+        return
+    yield from full_names_in(body)
+    # Its options come first: `%timeit -n 1 f()`, `%prun -s time f()`. What isn't code after all names nothing.
+    words = line.split(" ")
+    for start in range(len(words)):
+        if names := full_names_in(" ".join(words[start:])):
+            yield from names
+            return
+
+
+# What magics import, and those that are given no Python of this kernel.
+BY_MAGIC = {"matplotlib": ("matplotlib",), "pylab": ("numpy", "matplotlib"), "cython": ("Cython",)}
+NO_PYTHON = frozenset(
+    (
+        "bash", "cmd", "file", "html", "HTML", "javascript", "js", "latex", "load_ext", "markdown", "perl", "pinfo",
+        "pinfo2", "pypy", "python", "python2", "python3", "ruby", "script", "sh", "svg", "SVG", "sx", "system",
+        "writefile",
+    )
+)  # fmt: skip
+
+
+@functools.cache
+def _as_python(source: str) -> str:
+    """IPython's source as the Python that it becomes: magics are calls then, whatever stands before or behind them."""
+    # Imported here: it takes half a second, and most courses need it for no cell.
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    manager: Any = TransformerManager()  # type: ignore[no-untyped-call]
+    return str(manager.transform_cell(source))
 
 
 def distributions_of(modules: Iterable[str]) -> dict[str, str]:
@@ -99,6 +168,15 @@ def distributions_of(modules: Iterable[str]) -> dict[str, str]:
     providers = _providers()
     names = {name for module in wanted for name in providers.get(module, [])}
     return {name: version(name) for name in sorted(names)}
+
+
+def is_released(module: str) -> bool:
+    """Whether a module comes from a distribution that has another version when it is another: not from one that is
+    installed for development, and not from nowhere."""
+    return any(
+        '"editable": true' not in (distribution(name).read_text("direct_url.json") or "")
+        for name in _providers().get(module, [])
+    )
 
 
 @functools.cache
@@ -128,10 +206,18 @@ def _digest(data: object) -> str:
 
 
 def changed_inputs(root: Path, inputs: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The inputs below `root` that are not what they were, each with what happened: `changed` or `is gone`."""
+    """The inputs below `root` that are not what they were, each with what happened to it."""
     found = []
     for name, digest in inputs.items():
-        now = file_digest(root / name)
+        if digest == EDITED:
+            found.append((name, "changed while the page was executed"))
+            continue
+        if digest == OWN:
+            continue
+        now = file_digest(root / name) or ABSENT
+        if digest.startswith(MADE):
+            digest = digest.removeprefix(MADE)
+            now = now or digest
         if now != digest:
-            found.append((name, "changed" if now else "is gone"))
+            found.append((name, "is gone" if now == ABSENT else "has appeared" if digest == ABSENT else "changed"))
     return found

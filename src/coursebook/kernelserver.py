@@ -22,8 +22,9 @@ from jupyter_server.serverapp import ServerApp
 from tornado.web import HTTPError, RequestHandler, StaticFileHandler
 from traitlets.config import Config
 
-from .course import CONFIG, Course
+from .course import Course
 from .errors import CourseError
+from .files import CONFIG
 from .live import Live
 from .policy import HEADERS, NAME, digest, policy, sources_of
 from .snapshot import SITE

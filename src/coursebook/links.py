@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .course import CONFIG, Course
+from .course import Course
 from .errors import CourseError, CourseErrors
+from .files import CONFIG
 from .plan import Environment, plan
 from .process import RenderingProcess
 from .release import Moment

@@ -21,6 +21,7 @@ from .tolerance import Tolerance
 
 SUFFIXES = (".md", ".ipynb")
 _CODE_FENCE = re.compile(r"^(?:`{3,}|~{3,}|:{3,})\{code-cell\}")
+_LOADS = re.compile(r"^\s*:?load:", re.MULTILINE)
 _FENCE = re.compile(r"^\s*(?P<marker>`{3,}|~{3,}|:{3,})(?P<info>.*)$")
 
 
@@ -183,6 +184,7 @@ class Page:
     front_matter: Mapping[str, Any]
     options: Options
     cells: tuple[Cell, ...]
+    root: Path = field(default=Path(), compare=False)  # of the course
 
     @classmethod
     def read(cls, root: Path, path: Path, known: Mapping[str, tuple[Cell, ...]] = MappingProxyType({})) -> Page:
@@ -190,39 +192,40 @@ class Page:
 
         Raises CourseError for anything that is not a page: encoding, front matter, options.
         """
-        text = _decode(root, path)
+        text = source_text(root, path)
         docname = path.with_suffix("").as_posix()
         if path.suffix == ".ipynb":
-            return cls._read_notebook(path, docname, text)
+            return cls._read_notebook(root, path, docname, text)
         if not text.strip():
             raise CourseError(path, None, "the page is empty; it needs at least a title, `# Title`")
         front_matter = _front_matter(path, text)
         options = Options.read(front_matter.get("coursebook"), lambda key: (path, line_in_front_matter(text, key)))
         if not any(_CODE_FENCE.match(row) for row in text.splitlines()):
-            return cls(path, docname, text, front_matter, options, ())
+            return cls(path, docname, text, front_matter, options, (), root)
         if not _is_executed(front_matter):
             # Of a page that isn't executed MyST-NB reads no cells; one that only shows how a cell is written is fine.
             cells_at = (n for n, row, kind in rows_of(text) if kind == "opening" and _CODE_FENCE.match(row))
             fence = next(cells_at, None)
             if fence is None:
-                return cls(path, docname, text, front_matter, options, ())
+                return cls(path, docname, text, front_matter, options, (), root)
             raise CourseError(
                 path,
                 fence,
                 "a code cell, but the front matter does not make the page executable; "
                 "it needs `file_format: mystnb` and `kernelspec: {name: python3}`",
             )
-        cells = known.get(text_digest(text))
+        # What a cell loads from a file is no part of the text.
+        cells = None if _LOADS.search(text) else known.get(text_digest(text))
         if cells is None:
-            page = cls(path, docname, text, front_matter, options, ())
+            page = cls(path, docname, text, front_matter, options, (), root)
             cells = tuple(
                 _cell(path, cell, line, number)
                 for number, (cell, line) in enumerate(page._code_cells(page.notebook()), 1)
             )
-        return cls(path, docname, text, front_matter, options, cells)
+        return cls(path, docname, text, front_matter, options, cells, root)
 
     @classmethod
-    def _read_notebook(cls, path: Path, docname: str, text: str) -> Page:
+    def _read_notebook(cls, root: Path, path: Path, docname: str, text: str) -> Page:
         try:
             notebook = _read_ipynb(text)
         except Exception as problem:  # nbformat raises whatever its JSON and schema readers raise
@@ -232,7 +235,7 @@ class Page:
         options = Options.read(given, lambda key: (path, 1))
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         cells = tuple(_cell(path, cell, 0, number) for number, cell in enumerate(code, 1))
-        return cls(path, docname, text, dict(notebook.metadata), options, cells)
+        return cls(path, docname, text, dict(notebook.metadata), options, cells, root)
 
     def notebook(self) -> nbformat.NotebookNode:
         """The page as MyST-NB reads it, cell for cell, so that outputs stored for one serve the other."""
@@ -244,7 +247,7 @@ class Page:
 
         try:
             return read_myst_markdown_notebook(
-                self.text, config=MdParserConfig(), add_source_map=True, path=self.path.as_posix()
+                self.text, config=MdParserConfig(), add_source_map=True, path=str(self.root / self.path)
             )
         except Exception as problem:  # MyST-NB's reader raises its own errors and YAML's
             line = re.search(r"(?:line|LINE|:)\s*(\d+)", str(problem))
@@ -312,7 +315,8 @@ def _read_ipynb(text: str) -> nbformat.NotebookNode:
     return notebook
 
 
-def _decode(root: Path, path: Path) -> str:
+def source_text(root: Path, path: Path) -> str:
+    """The text of a page as it is now. Raises CourseError where it isn't UTF-8."""
     raw = (root / path).read_bytes()
     try:
         return raw.decode("utf-8-sig").replace("\r\n", "\n")

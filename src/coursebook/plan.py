@@ -6,13 +6,24 @@ import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from .course import Course
 from .devices import gpus
 from .errors import CourseError
 from .failures import Failure, Failures
-from .fingerprint import cell_digests, changed_inputs, code_digest, installed_version, same_version
+from .fingerprint import (
+    beside,
+    cell_digests,
+    changed_inputs,
+    code_digest,
+    declared_inputs,
+    installed_version,
+    kernel_name,
+    same_version,
+)
+from .kernelspecs import NATIVE, Interpreter, interpreter
 from .page import Page
 from .store import Provenance, Store, StoredPage
 
@@ -65,6 +76,15 @@ class Decision:
     seconds: float | None
     stored: StoredPage | None
     waits: bool = False
+
+    @property
+    def unseen(self) -> str:
+        """What the outputs may depend on besides, which nobody could watch; empty where there is nothing."""
+        if self.stored is None:
+            return ""
+        made = self.stored.provenance
+        is_away = bool(made.kernel) and interpreter(made.kernel) is None
+        return ", ".join([*made.unseen, *([f"the packages of the kernel {made.kernel}"] if is_away else [])])
 
     def __str__(self) -> str:
         return self.state + (f": {'; '.join(self.reasons)}" if self.reasons else "")
@@ -121,6 +141,9 @@ def _judge(
     reasons = [
         *_code_reasons(page, provenance),
         *(f"{name} {what}" for name, what in changed_inputs(course.root, provenance.inputs)),
+        # What the page's globs name and wasn't there, or wasn't named.
+        *(f"{name} is new" for name in sorted(declared_inputs(course.root, page) - provenance.inputs.keys())),
+        *_shadow_reasons(course.root, page, provenance),
         *_package_reasons(page, provenance, environment, course.exactness),
     ]
     state: State = "stale" if reasons else "current"
@@ -171,18 +194,40 @@ def _code_reasons(page: Page, provenance: Provenance) -> list[str]:
     return [f"cells {', '.join(map(str, changed[:-1]))} and {changed[-1]} changed"]
 
 
+def _shadow_reasons(root: Path, page: Page, provenance: Provenance) -> list[str]:
+    """Files that have come beside the page and have the name of a module that it imports from elsewhere."""
+    return [
+        f"{name} would be imported"
+        for module in provenance.imports
+        for name in beside(root, page, module)
+        if name not in provenance.inputs
+    ]
+
+
 def _package_reasons(
     page: Page, provenance: Provenance, environment: Environment, exactness: Mapping[str, str]
 ) -> list[str]:
     reasons = []
+    there = _interpreter_of(page, provenance)
+    if there is None and provenance.kernel == kernel_name(page):
+        return []  # that kernel isn't installed here: see Decision.unseen
     for name, recorded in provenance.packages.items():
-        installed = environment.installed(name)
+        installed = there.version(name) if there and not there.is_ours else environment.installed(name)
         exact = exactness.get(name) or EXACTNESS.get(name, "major")
         if installed is None:
             reasons.append(f"{name} {recorded} is not installed")
         elif not same_version(recorded, installed, exact):
             reasons.append(f"{name} {_short(recorded)} -> {_short(installed)}")
     return reasons
+
+
+def _interpreter_of(page: Page, provenance: Provenance) -> Interpreter | None:
+    """The Python that would execute the page; None for the one that runs here, and where it isn't known."""
+    name = kernel_name(page)
+    # Jupyter's own name for the Python that runs here, as it was when the page was executed.
+    if not provenance.packages or (name == NATIVE and provenance.kernel != NATIVE):
+        return None
+    return interpreter(name)
 
 
 def _short(version: str) -> str:
@@ -193,10 +238,10 @@ def _age(provenance: Provenance, now: datetime.datetime) -> datetime.timedelta:
     return now - datetime.datetime.fromisoformat(provenance.executed)
 
 
-def _left_over(course: Course, store: Store) -> dict[str, StoredPage]:
+def _left_over(course: Course, store: Store) -> dict[str, list[StoredPage]]:
     """Stored outputs that no page bears the name of, by the digest of their code: pages that were moved or renamed."""
     names = {page.docname for page in course.pages}
-    found = {}
+    found: dict[str, list[StoredPage]] = {}
     for docname in store.docnames():
         if docname not in names:
             try:
@@ -204,9 +249,18 @@ def _left_over(course: Course, store: Store) -> dict[str, StoredPage]:
             except CourseError:
                 continue
             if stored:
-                found[stored.provenance.code] = stored
+                found.setdefault(stored.provenance.code, []).append(stored)
     return found
 
 
-def _moved(page: Page, left_over: Mapping[str, StoredPage]) -> StoredPage | None:
-    return left_over.get(code_digest(page))
+def _moved(page: Page, left_over: Mapping[str, list[StoredPage]]) -> StoredPage | None:
+    """The outputs that the page had under another name.
+
+    Its kernel runs in the page's folder, where another file may have the name of one that it read: into another folder
+    outputs follow only if nothing was read.
+    """
+    candidates = left_over.get(code_digest(page), ())
+    folder = page.path.parent.as_posix()
+    here = [stored for stored in candidates if PurePosixPath(stored.docname).parent.as_posix() == folder]
+    elsewhere = [stored for stored in candidates if not stored.provenance.inputs and not stored.provenance.unseen]
+    return next(iter([*here, *elsewhere]), None)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .fingerprint import cell_digests, full_names_in
+from .fingerprint import OWN, cell_digests, full_names_in
 from .page import Cell, Page
 from .store import Provenance
 
@@ -55,7 +55,8 @@ def published(root: Path, page: Page, provenance: Provenance | None, numbers: Co
         name
         for name in provenance.inputs
         # A folder is an input where its names were listed; the files that were read are inputs themselves.
-        if (root / name).is_file()
+        if provenance.inputs[name] != OWN
+        and (root / name).is_file()
         and (name in read_by_shown or (name not in read_by_any and any(_names(cell, name) for cell in shown)))
     ]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import filecmp
 import hashlib
-import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,13 +13,13 @@ from pathlib import Path
 import nbformat
 
 from . import __version__
-from .course import CONFIG, TOC, Course
+from .course import Course
 from .errors import CourseError, CourseErrors
-from .page import Page
+from .files import CONFIG, TOC
 from .plan import Decision
 from .process import Problem, RenderingProcess
 from .release import Moment
-from .snapshot import SITE, STAGE
+from .snapshot import SITE, STAGE, installed
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ def render(
     signed.unlink(missing_ok=True)
     if is_fresh:
         # Sphinx does not notice a changed table of contents in the sidebars of unchanged pages.
-        shutil.rmtree(stage / "doctrees", ignore_errors=True)
-        shutil.rmtree(stage / "html", ignore_errors=True)
+        for folder in ("doctrees", "html", "jupyter_execute"):
+            shutil.rmtree(stage / folder, ignore_errors=True)
     problems = carry_out(process, Order(course, moment, decisions), log)
     fatal = [problem for problem in problems if problem.is_error or not lenient]
     if fatal:
@@ -100,41 +100,36 @@ def _without_notebook(decision: Decision) -> Decision:
 
 
 def _signature(course: Course, moment: Moment) -> str:
-    """What every page of the site depends on beside its own text."""
-    digest = hashlib.sha256(f"{__version__} {moment.is_preview}".encode())
-    package = Path(__file__).parent
-    # Below assets, what the site shows on every page; the package's own files count while it is being developed.
-    everywhere = sorted(
-        [
-            *package.rglob("*.py"),
-            *package.rglob("*.html"),
-            *package.rglob("*.css"),
-            *(course.root / "assets").rglob("*"),
-        ]
-    )
-    for path in [course.root / CONFIG, course.root / TOC, *everywhere]:
+    """What every page of the site depends on beside its own text; what pages show of each other Sphinx is asked for."""
+    digest = hashlib.sha256("\n".join([__version__, sys.version, str(moment.is_preview), *installed()]).encode())
+    for path in _everywhere(course):
         if path.is_file():
             digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
     for page in course.pages:
-        # Titles stand in every page's sidebar, and headings and labels are what links lead to.
-        is_out = f"{moment.shows(page)} {moment.shows_solutions(page)} {page.options}"
-        digest.update("\n".join([page.docname, is_out, *_landmarks(page)]).encode())
+        # Whether a link leads to a page is decided where it is read.
+        digest.update(f"{page.path} {moment.shows(page)} {moment.shows_solutions(page)}\n".encode())
     return digest.hexdigest()
 
 
-def _landmarks(page: Page) -> Iterator[str]:
-    if page.path.suffix == ".ipynb":
-        yield page.text
-        return
-    fence = ""
-    for row in page.text.splitlines():
-        if match := re.match(r"(`{3,}|~{3,})", row):
-            if not fence:
-                fence = match[1]
-            elif row.startswith(fence):
-                fence = ""
-        elif not fence and re.match(r"#{1,6} |\(.+\)=|title:", row):
-            yield row
+def _everywhere(course: Course) -> Iterator[Path]:
+    """The files that all pages may show: what the configuration names, and the package's own, while it is developed."""
+    package, root = Path(__file__).parent, course.root
+    for pattern in ("*.py", "*.html", "*.css", "*.js"):
+        yield from sorted(package.rglob(pattern))
+    yield from (root / CONFIG, root / TOC)
+    sphinx = course.config.get("sphinx") or {}
+    config = sphinx.get("config") or {}
+    named = ["assets", "_static", "_templates", course.config.get("logo"), config.get("html_logo")]
+    named += [config.get("html_favicon"), (course.config.get("html") or {}).get("favicon")]
+    for key in ("html_static_path", "html_extra_path", "templates_path", "bibtex_bibfiles"):
+        given = config.get(key) or ()
+        named += [given] if isinstance(given, str) else given
+    named += course.config.get("bibtex_bibfiles") or ()
+    for extension, folder in (sphinx.get("local_extensions") or {}).items():
+        named += [f"{folder}/{extension}.py", f"{folder}/{extension}"]
+    for name in dict.fromkeys(str(name) for name in named if name):
+        path = root / name
+        yield from sorted(path.rglob("*")) if path.is_dir() and path != root else [path]
 
 
 def _publish(source: Path, target: Path) -> None:
@@ -149,10 +144,14 @@ def _publish(source: Path, target: Path) -> None:
             new, old = source / path, target / path
             if old.is_file() and filecmp.cmp(new, old, shallow=False):
                 continue
-            old.parent.mkdir(parents=True, exist_ok=True)
-            passing[old] = old.with_name(f".{old.name}.new")
+            # Where a folder is to be there may be a file, which stays until all is copied.
+            if not any(parent.is_file() for parent in old.parents):
+                old.parent.mkdir(parents=True, exist_ok=True)
+            folder = next(parent for parent in old.parents if parent.is_dir())
+            passing[old] = folder / f".{'-'.join(old.relative_to(folder).parts)}.new"
             shutil.copyfile(new, passing[old])
         for old, copy in passing.items():
+            _make_way(old)
             copy.replace(old)
     finally:
         for copy in passing.values():
@@ -163,3 +162,13 @@ def _publish(source: Path, target: Path) -> None:
             path.unlink()
         elif path.is_dir() and not any(path.iterdir()):
             path.rmdir()
+
+
+def _make_way(path: Path) -> None:
+    """Remove the folder that stands where a file is to be, or the file where one of its folders is."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    for parent in path.parents:
+        if parent.is_file():
+            parent.unlink()
+    path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,16 +11,16 @@ import contextlib
 import hashlib
 import json
 import os
-import sysconfig
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from .devices import gpus
+from .files import INSTALLED, MADE, walk
 
 SITE, STAGE, OUTPUTS = "_build/html", "_build/.coursebook", "outputs"
 CHECKS = f"{STAGE}/checks.json"  # what the site says of jobs and of drift
-_LEFT_OUT = {"_build", "node_modules", "__pycache__", OUTPUTS}
 
 
 class Snapshot:
@@ -30,7 +30,8 @@ class Snapshot:
         self.root = root.resolve()
         self._file = self.root / STAGE / "snapshot.json"
         self._commits = _commits(self.root)
-        self._sources = _digest([*_tree(self.root), *_tree(Path(__file__).parent), *_distributions()])
+        self._sources = _digest([*_tree(self.root), *_tree(Path(__file__).parent, ()), sys.version, *installed()])
+        self._outputs = self._outputs_now()
 
     def matches(self) -> int | None:
         """The number of pages of the site if nothing has changed since it was built, else None."""
@@ -40,21 +41,50 @@ class Snapshot:
             return None
         if saved.get("sources") != self._sources or time.time() > (saved.get("due") or float("inf")):
             return None
-        if saved.get("results") != self._results() or (saved.get("waits") and gpus()):
+        if saved.get("outputs") != self._outputs or saved.get("site") != self._site():
             return None
-        if saved.get("commits", self._commits) != self._commits:
+        if saved.get("beyond") != self._beyond(saved.get("inputs", ()), saved.get("places", ())):
+            return None
+        if (saved.get("waits") and gpus()) or saved.get("commits", self._commits) != self._commits:
             return None
         return int(saved["pages"])
 
-    def save(self, pages: int, due: float | None, *, waits: bool = False, tells_dates: bool = False) -> None:
+    def take_outputs(self) -> None:
+        """Look at the outputs before the site is made of them: what comes while it is made isn't on it."""
+        self._outputs = self._outputs_now()
+
+    def save(
+        self,
+        pages: int,
+        due: float | None,
+        *,
+        inputs: Iterable[str] = (),
+        places: Iterable[str] = (),
+        waits: bool = False,
+        tells_dates: bool = False,
+    ) -> None:
         """Remember that all fits together, as far as it can here.
 
-        `due` is the time (seconds since 1970) from which outputs are too old; `waits` that pages wait for a GPU,
-        `tells_dates` that the site says when its pages were last committed.
+        `due` is the time (seconds since 1970) from which outputs are too old; `inputs` are those of the pages, `places`
+        the folders of packages that kernels with an environment of their own have; `waits` says that pages wait for a
+        GPU, `tells_dates` that the site says when its pages were last committed.
         """
         from .store import replacing  # which imports nbformat: nothing that a course without changes waits for
 
-        content = {"sources": self._sources, "results": self._results(), "pages": pages, "due": due, "waits": waits}
+        # The walk sees the others.
+        apart = sorted({name for name in inputs if any(part in INSTALLED for part in name.split("/"))})
+        kernels = sorted(places)
+        content = {
+            "sources": self._sources,
+            "outputs": self._outputs,
+            "site": self._site(),
+            "inputs": apart,
+            "places": kernels,
+            "beyond": self._beyond(apart, kernels),
+            "pages": pages,
+            "due": due,
+            "waits": waits,
+        }
         if tells_dates:
             content["commits"] = self._commits
         with replacing(self._file) as file:
@@ -63,31 +93,39 @@ class Snapshot:
     def forget(self) -> None:
         self._file.unlink(missing_ok=True)
 
-    def _results(self) -> str:
-        """The stored outputs and the site, which a build writes itself, and what checks have found."""
-        return _digest([*_tree(self.root / OUTPUTS), *_tree(self.root / SITE), *_content(self.root / CHECKS)])
+    def _outputs_now(self) -> str:
+        """The stored outputs, and what checks have found."""
+        return _digest([*_tree(self.root / OUTPUTS, ()), *_content(self.root / CHECKS)])
+
+    def _site(self) -> str:
+        return _digest(list(_tree(self.root / SITE, ())))
+
+    def _beyond(self, inputs: Sequence[str], places: Sequence[str]) -> str:
+        """Inputs that lie among installed packages, and the packages of other environments."""
+        return _digest([*(_row(self.root / name) for name in inputs), *installed(places)])
 
 
-def _tree(folder: Path) -> Iterator[str]:
-    """A line for each file below `folder`, in the same order each time, without what is hidden, cached or installed."""
-    stack = [str(folder)]
-    while stack:
-        try:
-            entries = sorted(os.scandir(stack.pop()), key=lambda entry: entry.name)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        if any(entry.name == "pyvenv.cfg" for entry in entries):
-            continue
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name in _LEFT_OUT:
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                stack.append(entry.path)
-            elif entry.is_dir():
-                yield f"{entry.path} leads elsewhere: {time.time_ns()}"  # not followed, so never known to be the same
-            else:
-                found = entry.stat(follow_symlinks=entry.is_file())
-                yield f"{entry.path} {found.st_size} {found.st_mtime_ns}"
+def _tree(folder: Path, left_out: Sequence[str] = MADE) -> Iterator[str]:
+    """A line for each file below `folder` that belongs to the course."""
+    for entry in walk(folder, left_out):
+        if entry.is_dir():
+            yield f"{entry.path} leads elsewhere: {time.time_ns()}"  # not followed, so never known to be the same
+        else:
+            found = entry.stat(follow_symlinks=entry.is_file())
+            yield f"{entry.path} {_look(found)}"
+
+
+def _row(path: Path) -> str:
+    try:
+        found = path.stat()
+    except OSError:
+        return f"{path} is gone"
+    return f"{path} {_look(found)}"
+
+
+def _look(found: os.stat_result) -> str:
+    # The last is when it was changed as the system says: the other time can be set, as `cp -p` does.
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ino} {found.st_ctime_ns}"
 
 
 def _content(path: Path) -> Iterator[str]:
@@ -110,10 +148,18 @@ def _commits(root: Path) -> str:
     return ""
 
 
-def _distributions() -> Iterator[str]:
-    """What is installed: the names of the distributions' folders carry their versions."""
-    for place in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
-        yield from sorted(entry.name for entry in os.scandir(place) if entry.name.endswith((".dist-info", ".egg-link")))
+def installed(places: Iterable[str] | None = None) -> list[str]:
+    """What is installed in `places`, or wherever this Python looks: the names of the distributions' folders carry
+    their versions. In the order of the places, as of two with one name the first counts."""
+    found = []
+    for place in dict.fromkeys(places if places is not None else sys.path):
+        with contextlib.suppress(OSError):
+            found += sorted(
+                entry.name
+                for entry in os.scandir(place or ".")
+                if entry.name.endswith((".dist-info", ".egg-info", ".egg-link"))
+            )
+    return found
 
 
 def _digest(rows: list[str]) -> str:

@@ -14,16 +14,18 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..course import Course
 from ..errors import CourseError
+from ..fingerprint import file_digest
 from ..git import commit_of
 from ..page import Page
 from . import dispatch, scheduler
 from .crew import Crew
 from .dispatch import Dispatch
-from .events import Event
+from .events import Event, PageDone
 from .local import modules_ahead
 from .parcel import Parcel
 from .roster import meet, needed, refusal
@@ -44,6 +46,7 @@ class Cluster:
         self._scheduler = Scheduler(address)
         self._crew: Crew | None = None
         self._dispatch: Dispatch | None = None
+        self._course: Course | None = None
 
     def __enter__(self) -> Cluster:
         # What Dask would log about a lost connection is said in a sentence. Each of its loggers has a level of its own.
@@ -82,6 +85,7 @@ class Cluster:
         `packages` and `inputs` are the distributions and files that earlier executions saw. Pages that ask for a GPU
         get one if `on_gpu`. Raises CourseError where a worker is not as this machine.
         """
+        self._course = course
         parcel = Parcel.pack(course, pages, inputs, Path(self._folder.name))
         modules = tuple(modules_ahead(course, pages))
         run = Run(uuid.uuid4().hex, parcel.digest, course.config, modules, commit_of(course.root), cold)
@@ -103,9 +107,20 @@ class Cluster:
         """
         assert self._dispatch, "prepare comes first"
         try:
-            return self._runner.run(self._dispatch.execute(tell))
+            return self._runner.run(self._dispatch.execute(lambda event: tell(self._as_here(event))))
         except CourseError as error:
             return [*self._dispatch.errors, error]
+
+    def _as_here(self, event: Event) -> Event:
+        """What a worker tells, with the folders that pages have listed as they are here: there is only what travels."""
+        assert self._course, "prepare comes first"
+        if not isinstance(event, PageDone):
+            return event
+        inputs = {
+            name: (file_digest(self._course.root / name) or digest) if name.endswith("/") else digest
+            for name, digest in event.provenance.inputs.items()
+        }
+        return replace(event, provenance=replace(event.provenance, inputs=inputs))
 
     async def _gpus(self) -> tuple[str, ...]:
         await self._scheduler.connect()

@@ -1,115 +1,327 @@
 """Runs inside a page's kernel, before its first cell: sees which files below the course's root the page reads.
 
 Its source is sent to the kernel as text, so it imports nothing but the standard library and leaves no name behind. An
-audit hook hears of every `open` and of every listed folder; what compiled code opens by itself it cannot hear (a page
-names such files with `coursebook: {inputs: [...]}`).
+audit hook (https://docs.python.org/3/library/audit_events.html) hears of every `open` and of every listed folder, of
+databases and libraries, and of programs with the files that their arguments name; also in processes that were forked.
+What compiled code or a program opens by itself it cannot hear: it tells of the program, and a page names such files
+with `coursebook: {inputs: [...]}`.
 """
 
 import json
 import os
+import re
+import shlex
 import sys
+import threading
+import time
 import types
 import warnings
+from urllib.parse import unquote
 
 NAME = "_coursebook_observe"
-# Not inputs: what builds and caches, and hidden files.
-_LEFT_OUT = ("_build", "outputs", "node_modules")
+# Programs that read nothing of a course.
+_HARMLESS = (
+    "conda", "date", "echo", "false", "free", "hostname", "lscpu", "nproc", "nvidia-smi", "pip", "sleep", "true",
+    "uname", "uv", "which",
+)  # fmt: skip
+_SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "cmd", "cmd.exe")
+_STANDARD = os.path.dirname(os.__file__) + os.sep
 
 
-def _start(root: str, asks_for_gpu: bool, hears_deprecations: bool) -> None:
-    root = os.path.realpath(root)
+def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, hears_deprecations: bool) -> None:
+    """Observe what is read below `root`, but for the folders `made` at its top. `shared` is a file through which
+    processes that the page forks tell what they read."""
+    root, own = os.path.realpath(root), os.getpid()
     # What a fork server has imported, itself among it, is not the page's.
     before = set(sys.modules)
-    read: dict[str, None] = {}
+    read: dict[str, object] = {}  # by path: what it looked like when it was first read; None for what isn't there
     read_in: dict[str, set[int]] = {}  # by path: in which of the cells that ran, from 1
-    ran = 0
-    written: set[str] = set()
+    ran, began = 0, time.time()
+    written: set[str] = set()  # by the page itself: no inputs
+    own_folders: set[str] = set()
+    may_change: set[str] = set()  # what the page reads and may change, itself or by a program
+    links: dict[str, str] = {}  # by where a link leads that the page has gone through: its path below the root
+    programs: set[str] = set()
+    hidden: set[str] = set()
+    # Which may lie in the course, or have a link there; or the course in them.
+    prefixes = {os.path.realpath(place) + os.sep for place in (sys.prefix, sys.base_prefix)}
+    environments = tuple(place for place in prefixes if not (root + os.sep).startswith(place))
+    # Of each thread: whether it is in here, as what is done here is no business of the page's, and what is new.
+    here = threading.local()
 
     def begin(info) -> None:  # type: ignore[no-untyped-def]
         # What a cell runs itself by IPython's `run_cell` is a part of it, and isn't kept in the history.
-        nonlocal ran
+        nonlocal ran, began
         ran += bool(info.store_history)
+        if ran == 1:
+            began = time.time()
 
-    def note(name: str) -> None:
-        read.setdefault(name)
-        read_in.setdefault(name, set()).add(ran)
-
-    def below(path: object) -> str:
-        """The path relative to the root, with slashes, or nothing for what is no input."""
+    def relative(path: object, folder: str = "") -> str:
+        """The path relative to the root, with slashes, or nothing for what isn't below."""
         if isinstance(path, bytes):
             path = os.fsdecode(path)
         if not isinstance(path, (str, os.PathLike)):
             return ""
-        full = os.path.realpath(os.fspath(path))
-        if not full.startswith(root + os.sep):
+        full = os.fspath(path)
+        if not os.path.isabs(full):
+            full = os.path.join(folder or os.getcwd(), full)
+        real = os.path.realpath(full)
+        if real.startswith(environments) or "-packages" + os.sep in real[len(root) :]:
             return ""
-        parts = full[len(root) + 1 :].split(os.sep)
-        if parts[0] in _LEFT_OUT or any(part.startswith(".") for part in parts):
+        if real.startswith(root + os.sep):
+            return real[len(root) + 1 :].replace(os.sep, "/")
+        for place, name in links.items():
+            if real.startswith(place + os.sep):
+                return name + real[len(place) :].replace(os.sep, "/")
+        # Through a link that leads out of the course, to a large disk, say.
+        full = os.path.abspath(full)
+        return full[len(root) + 1 :].replace(os.sep, "/") if full.startswith(root + os.sep) else ""
+
+    def below(path: object, folder: str = "") -> str:
+        """The path relative to the root of what may be an input, or nothing."""
+        name = relative(path, folder)
+        parts = name.split("/")
+        if not name or parts[0] in made:
+            return ""
+        if any(part.startswith(".") for part in parts):
+            if name not in hidden and _is_by_page():
+                hidden.add(name)
+                here.news.append(["hidden", name])
             return ""
         if len(parts) > 1 and parts[-2] == "__pycache__":
             # A module read from its cache: `__pycache__/name.cpython-311.pyc` stands for `name.py`.
             parts[-2:] = [parts[-1].split(".")[0] + ".py"]
         return "/".join(parts)
 
+    def note(name: str, may_be_absent: bool = True) -> None:
+        if name in written or (name in read and ran in read_in[name]):
+            return
+        looked = read[name] if name in read else look(name)
+        if looked is None and not may_be_absent:
+            return
+        read[name] = looked
+        read_in.setdefault(name, set()).add(ran)
+        here.news.append(["read", name, looked, ran])
+
+    def write(name: str) -> None:
+        """The page writes it: its own, unless it has read before what others had written."""
+        if name in read and read[name] is None:  # which it has looked for in vain, and makes now
+            del read[name]
+        (may_change if name in read else written).add(name)
+        here.news.append(["write", name])
+
+    def rearrange(path: object) -> None:
+        """The page changes which names there are in a folder."""
+        name = "" if "__pycache__" in _text(path) else below(path)
+        if name:
+            own_folders.add((name.rpartition("/")[0] or ".") + "/")
+
+    def move(source: object, target: object) -> None:
+        """What gets a name is written, though nobody opens it: by import, too, which is no business of the page's."""
+        rearrange(source)
+        rearrange(target)
+        name = "" if "__pycache__" in _text(target) else below(target)
+        if name:
+            write(name)
+
+    def change(name: str) -> None:
+        """The page may read and may write it: its own where it wasn't there before."""
+        if os.path.exists(os.path.join(root, name)):
+            note(name)
+        write(name)
+
+    def look(name: str) -> object:
+        """What tells a file from the one that it becomes by being edited, or a folder's names."""
+        path = os.path.join(root, name)
+        try:
+            if name.endswith("/"):
+                left_out = (*made, "__pycache__") if name == "./" else ("__pycache__",)
+                return sorted(n for n in os.listdir(path) if not n.startswith(".") and n not in left_out)
+            found = os.stat(path)
+        except OSError:
+            return None
+        # The last is when it was changed, which nobody can set to another time (on Windows: when it was made).
+        return [found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns]
+
+    def opened(path: object, mode: object, flags: object) -> None:
+        name = below(path)
+        if not isinstance(flags, int):
+            flags = os.O_RDONLY if mode in (None, "r", "rb") else os.O_WRONLY
+        is_written = bool(flags & (os.O_WRONLY | os.O_RDWR))
+        is_bytecode = "__pycache__" in _text(path)  # of a module that was read, which stands for it otherwise
+        if not name or (is_written and is_bytecode) or os.path.isdir(os.path.join(root, name)):
+            return
+        if flags & os.O_RDWR and not flags & os.O_TRUNC:
+            change(name)
+        elif is_written:
+            write(name)
+        else:
+            # A name that os.open gets may be relative to a folder that it doesn't tell of.
+            note(name, may_be_absent=mode is not None)
+
+    def listed(path: object, caller: str) -> None:
+        # Whatever looks for modules or installed packages lists the folder that the page is in, too; that says nothing
+        # about the page.
+        if "importlib" not in caller and not caller.endswith("pkgutil.py"):
+            path = path if path is not None else "."
+            is_root = isinstance(path, (str, bytes, os.PathLike)) and os.path.realpath(os.fsdecode(path)) == root
+            name = "." if is_root else below(path)
+            if name:
+                note(name + "/")
+
+    def run(words: object, folder: object) -> None:
+        """A program is started: the files that its arguments name are read or written, who knows."""
+        texts = [_text(word) for word in (words if isinstance(words, (list, tuple)) else [words])]
+        base = _text(folder) if folder else ""
+        commands = [texts] if len(texts) > 1 else _split(texts[0])
+        program = os.path.basename(texts[0])
+        if program in _SHELLS and "-c" in texts[:-1]:
+            commands = _split(texts[texts.index("-c") + 1])
+        for command in commands:
+            name = os.path.basename(command[0]) if command else ""
+            if name and name not in _HARMLESS and name not in programs and _is_by_page():
+                programs.add(name)
+                here.news.append(["program", name])
+            for word in command:
+                name = below(word, base)
+                if name and os.path.isfile(os.path.join(root, name)):
+                    change(name)
+
     def hear(event: str, arguments: tuple) -> None:  # type: ignore[type-arg]
+        if event not in HEARD or getattr(here, "is_busy", False):
+            return
+        here.is_busy, here.news = True, []
         try:
             if event == "open":
-                path, mode, flags = arguments
-                name = below(path)
-                if not name:
-                    return
-                is_written = (
-                    flags & (os.O_WRONLY | os.O_RDWR) if isinstance(flags, int) else mode not in (None, "r", "rb")
-                )
-                if is_written:
-                    written.add(name)
-                elif name not in written:
-                    note(name)
+                opened(*arguments)
             elif event in ("os.listdir", "os.scandir"):
-                # Whatever looks for modules or installed packages lists the folder that the page is in, too; that
-                # says nothing about the page.
-                caller = sys._getframe(1).f_code.co_filename
-                if "importlib" not in caller and not caller.endswith("pkgutil.py"):
-                    name = below(arguments[0] if arguments and arguments[0] is not None else ".")
-                    if name:
-                        note(name + "/")
+                listed(arguments[0] if arguments else None, sys._getframe(1).f_code.co_filename)
+            elif event == "os.chdir":
+                name = relative(arguments[0])
+                if name and not os.path.realpath(arguments[0]).startswith(root + os.sep):
+                    links[os.path.realpath(arguments[0])] = name
+            elif event == "sqlite3.connect":
+                if name := below(_database(arguments[0])):
+                    change(name)
+            elif event == "ctypes.dlopen":
+                if name := below(arguments[0]):
+                    note(name, may_be_absent=False)
+            elif event in ("os.rename", "os.link", "os.symlink"):
+                move(arguments[0], arguments[1])
+            elif event in ("os.mkdir", "os.rmdir", "os.remove"):
+                rearrange(arguments[0])
+            elif event == "subprocess.Popen":
+                run(arguments[1], arguments[2])
+            elif event == "os.system":
+                run(arguments[0], None)
+            else:  # os.exec, os.posix_spawn
+                run(arguments[1], None)
+            if here.news and os.getpid() != own:
+                # A process that the page forked says what it has seen: its memory isn't the kernel's.
+                with open(shared, "a", encoding="utf-8") as file:
+                    file.write("".join(json.dumps(row) + "\n" for row in here.news))
         except Exception:
             pass
+        finally:
+            here.is_busy = False
+
+    def take_in() -> None:
+        """What forked processes have told."""
+        try:
+            with open(shared, encoding="utf-8") as file:
+                rows = [json.loads(row) for row in file]
+        except (OSError, ValueError):
+            return
+        for kind, name, *more in rows:
+            if kind == "read" and name not in written:
+                read.setdefault(name, more[0])
+                read_in.setdefault(name, set()).add(more[1])
+            elif kind == "write":
+                if read.get(name, name) is None:
+                    del read[name]
+                (may_change if name in read else written).add(name)
+            elif kind == "program":
+                programs.add(name)
+            elif kind == "hidden":
+                hidden.add(name)
 
     def report() -> str:
-        """What was seen, as JSON: `read` (paths below the root), `read_in` (by path, of the cells that ran those that
-        read it, from 1), `modules` (the paths of those below the root, by name), `peak_memory` (bytes), and of GPUs, as
-        torch tells: `cuda` (the name of the one that was used), `cuda_memory` (its peak in bytes), `offered` (of one
-        that could have been), `blind` (torch is there and finds none); `deprecations` (what libraries said will
-        change)."""
-        modules: dict[str, str] = {}
-        for name in sys.modules.keys() - before:
-            module = sys.modules.get(name)
-            source = getattr(module, "__file__", None)
-            path = below(source) if source else ""
-            if path:
-                read.setdefault(path)
-                modules[name] = path
-        gpu = {"cuda": "", "cuda_memory": 0, "offered": "", "blind": False}
-        torch = sys.modules.get("torch")
-        if torch is not None and asks_for_gpu:
-            if not torch.cuda.is_available():
-                gpu["blind"] = True
-            elif torch.cuda.is_initialized():
-                gpu["cuda"], gpu["cuda_memory"] = torch.cuda.get_device_name(), torch.cuda.max_memory_allocated()
-            else:
-                gpu["offered"] = torch.cuda.get_device_name()
-        try:
-            import resource
+        """What was seen, as JSON.
 
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        except ImportError:  # Windows
-            peak = 0
-        seen = [name for name in read if name not in written and os.path.exists(os.path.join(root, name))]
-        by_cell = {"read_in": {name: sorted(read_in[name]) for name in seen if name in read_in}, "modules": modules}
-        return json.dumps(
-            {"read": sorted(seen), "peak_memory": peak, "deprecations": list(deprecations), **by_cell, **gpu}
-        )
+        Paths below the root: `read`, `absent` (were to be read and aren't there), `unheard` (modules, which were read
+        before anybody could look at them), `edited` (somebody else changed them since they were read), `changed` (the
+        page itself did), `made` (there when they were first read, but not when the page began), `written` (by the page
+        alone), `hidden` (the page's own code read them).
+        `read_in` has by path, of the cells that ran, those that read it, from 1; `modules` the paths of the course's
+        modules by name, `elsewhere` the files of those that are neither the course's nor installed. `programs` are
+        those that the page's own code ran, `own_processes` tells whether it started Python anew in others. `prefix` is
+        where this Python is, `path` where it looks for modules. `peak_memory` is in bytes. Of GPUs, as torch tells:
+        `cuda` (the name of the one that was used), `cuda_memory` (its peak in bytes), `offered` (of one that could
+        have been), `blind` (torch is there and finds none). `deprecations` are what libraries said will change.
+        """
+        here.is_busy, here.news = True, []
+        try:
+            take_in()
+            heard = set(read)
+            modules, elsewhere = _modules()
+            unheard = read.keys() - heard
+            gpu = {"cuda": "", "cuda_memory": 0, "offered": "", "blind": False}
+            torch = sys.modules.get("torch")
+            if torch is not None and asks_for_gpu:
+                if not torch.cuda.is_available():
+                    gpu["blind"] = True
+                elif torch.cuda.is_initialized():
+                    gpu["cuda"], gpu["cuda_memory"] = torch.cuda.get_device_name(), torch.cuda.max_memory_allocated()
+                else:
+                    gpu["offered"] = torch.cuda.get_device_name()
+            try:
+                import resource
+
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+            except ImportError:  # Windows
+                peak = 0
+            there = [name for name in read if os.path.exists(os.path.join(root, name))]
+            # The page itself may make files in a folder that it has listed.
+            folders = {(name.rpartition("/")[0] or ".") + "/" for name in written}
+            others = {name for name in there if read[name] != look(name)} - folders - own_folders
+            return json.dumps(
+                {
+                    "read": sorted(there),
+                    "absent": sorted(name for name, first in read.items() if first is None and name not in there),
+                    "unheard": sorted(unheard),
+                    "edited": sorted(others - may_change),
+                    "changed": sorted(others & may_change),
+                    "made": sorted(name for name in there if _is_since(read[name], began)),
+                    "written": sorted(written),
+                    "read_in": {name: sorted(read_in[name]) for name in read if name in read_in},
+                    "modules": modules,
+                    "elsewhere": elsewhere,
+                    "programs": sorted(programs),
+                    "hidden": sorted(hidden),
+                    "own_processes": any(name in sys.modules.keys() - before for name in _ANEW),
+                    "prefix": os.path.realpath(sys.prefix),
+                    "path": [place for place in sys.path if place],
+                    "peak_memory": peak,
+                    "deprecations": list(deprecations),
+                    **gpu,
+                }
+            )
+        finally:
+            here.is_busy = False
+
+    def _modules() -> tuple[dict[str, str], dict[str, str]]:
+        modules, elsewhere = {}, {}
+        for name, module in list(sys.modules.items()):
+            source = getattr(module, "__file__", None)
+            if not isinstance(source, str):
+                continue
+            path = below(source)
+            if path and path not in written and name not in before:
+                read.setdefault(path, look(path))
+                modules[name] = path
+            elif not path and "." not in name and not _is_installed(source):
+                elsewhere[name] = source
+        return modules, elsewhere
 
     def line() -> str:
         """The line of the cell, from 1, at which the last traceback begins; 0 where none does. IPython's text names the
@@ -132,6 +344,19 @@ def _start(root: str, asks_for_gpu: bool, hears_deprecations: bool) -> None:
         if is_cell or not issubclass(category, (DeprecationWarning, PendingDeprecationWarning)):
             shown(message, category, filename, lineno, file, line)
 
+    def _is_by_page() -> bool:
+        """Whether the page's own code, or IPython for it, does what is heard of, and not a package for its purposes."""
+        frame: object = sys._getframe(2)
+        while frame is not None:
+            code = frame.f_code.co_filename  # type: ignore[attr-defined]
+            if code != "coursebook" and not code.startswith("<frozen"):
+                if "ipykernel_" in code or code.startswith(root + os.sep) or os.sep + "IPython" + os.sep in code:
+                    return True
+                if not code.startswith(_STANDARD) or "-packages" in code:
+                    return False
+            frame = frame.f_back  # type: ignore[attr-defined]
+        return True  # a thread of the standard library's, as IPython runs `%%bash` in
+
     if hears_deprecations:
         # Python drops most of them unseen. A page that filters warnings itself still does.
         warnings.filterwarnings("default", category=DeprecationWarning)
@@ -144,3 +369,63 @@ def _start(root: str, asks_for_gpu: bool, hears_deprecations: bool) -> None:
     if shell is not None:
         shell.events.register("pre_run_cell", begin)
     sys.addaudithook(hear)
+
+
+HEARD = frozenset(
+    (
+        "open", "os.listdir", "os.scandir", "os.chdir", "os.rename", "os.link", "os.symlink", "os.mkdir",
+        "os.rmdir", "os.remove", "sqlite3.connect", "ctypes.dlopen", "subprocess.Popen", "os.system",
+        "os.exec", "os.posix_spawn",
+    )
+)  # fmt: skip
+# Loaded where processes are started that know nothing of this one's hook.
+_ANEW = (
+    "multiprocessing.popen_spawn_posix", "multiprocessing.popen_forkserver", "multiprocessing.popen_spawn_win32",
+    "joblib.externals.loky.backend.popen_loky_posix", "joblib.externals.loky.backend.popen_loky_win32",
+    "loky.backend.popen_loky_posix", "loky.backend.popen_loky_win32",
+)  # fmt: skip
+# Seconds by which a file system's clock may be behind: it counts in ticks of the kernel.
+_TICK = 0.01
+
+
+def _is_since(look: object, began: float) -> bool:
+    """Whether a file has become what it looks like after the page began."""
+    if not isinstance(look, list) or len(look) != 4 or not isinstance(look[3], int):  # a folder's names
+        return False
+    return max(look[3], look[1] if os.name == "nt" else 0) / 1e9 > began - _TICK
+
+
+def _text(word: object) -> str:
+    return os.fsdecode(word) if isinstance(word, (str, bytes, os.PathLike)) else str(word)
+
+
+def _split(command: str) -> list[list[str]]:
+    """The commands of a shell's line, each as words."""
+    try:
+        lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        words = list(lexer)
+    except ValueError:
+        words = command.split()
+    commands: list[list[str]] = [[]]
+    for word in words:
+        if word and not word.strip("|&;()"):
+            commands.append([])
+        elif commands[-1] or not re.fullmatch(r"\w+=.*", word):
+            commands[-1].append(word)
+    return [command for command in commands if command]
+
+
+def _database(name: object) -> object:
+    """The file of a database, also where it is named by an address (https://www.sqlite.org/uri.html)."""
+    if isinstance(name, bytes):
+        name = os.fsdecode(name)
+    if not isinstance(name, str) or not name.startswith("file:"):
+        return name
+    address = unquote(name.removeprefix("file:").partition("#")[0].partition("?")[0])
+    return re.sub(r"^//(localhost)?(?=/)", "", address)
+
+
+def _is_installed(source: str) -> bool:
+    full = os.path.realpath(source)
+    return "-packages" in full or full.startswith((os.path.realpath(_STANDARD), "/dev/", "/proc/")) or "<" in source

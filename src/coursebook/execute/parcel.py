@@ -23,8 +23,9 @@ from typing import Any
 from sphinx.util.matching import Matcher
 
 from .. import git
-from ..course import ALWAYS_EXCLUDED, Course
+from ..course import Course
 from ..errors import CourseError
+from ..files import PATTERNS
 from ..page import Page
 
 LIMIT = 500 * 10**6  # bytes of all files together
@@ -160,7 +161,7 @@ def _asked(folder: Path, *options: str) -> list[str]:
 
 
 def _walk(folder: Path, root: Path, excluded: Iterable[str] = ()) -> Iterator[str]:
-    is_excluded = Matcher([*ALWAYS_EXCLUDED, *excluded])
+    is_excluded = Matcher([*PATTERNS, *excluded])
     for here, folders, files in os.walk(folder):
         place = Path(here).relative_to(root)
         folders[:] = [

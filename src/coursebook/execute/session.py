@@ -7,13 +7,12 @@ import asyncio
 import datetime
 import json
 import os
-import platform
 import re
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,25 +27,17 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 from ..course import Course
 from ..errors import ANSI, CellFailed, CellTimedOut, CourseError, KernelDied, TooMuchOutput
-from ..fingerprint import (
-    cell_digests,
-    code_digest,
-    distributions_of,
-    file_digest,
-    imported_modules,
-    language,
-    modules_in,
-)
+from ..files import MADE
+from ..fingerprint import kernel_name
+from ..kernelspecs import of_kernel
 from ..machine import descendants, resident_memory
 from ..page import Cell, Page
-from ..reads import cell_inputs
-from ..store import Provenance
 from . import observe
 from .events import CellStarted, Event, PageDone
 from .kernels import ForkServer, warm
+from .provenance import Execution, provenance_of
 
 DEFAULT_TIMEOUT = 600.0
-LONGEST = 1e9  # s, which nobody waits for; more can't be counted in milliseconds everywhere
 # Seconds that a cell has to tidy up in, once it was interrupted because its time is over.
 GRACE = 5.0
 SHORT = "/tmp"  # where the sockets go if the path of the temporary folder is too long for them
@@ -101,8 +92,9 @@ class Session:
         try:
             with warm(client.kernel, self._setting.server):
                 await _start(client, folder, environment)
-            if language(page) == "python":
-                await _observe(client, course.root, page.options.device == "gpu", self._setting.keeps_going)
+            if _language_of(client) == "python":  # the kernel's word counts: a page may name its kernel alone
+                shared = temporary / "seen"
+                await _observe(client, course.root, shared, page.options.device == "gpu", self._setting.keeps_going)
         except (RuntimeError, TimeoutError) as error:  # as jupyter_client says that a kernel is dead or silent
             raise_if_cancelled()
             name = self._notebook.metadata.get("kernelspec", {}).get("name", "python3")
@@ -137,7 +129,16 @@ class Session:
                 "or a driver that doesn't fit); its outputs are not stored",
             )
         self._seconds += time.perf_counter() - started
-        return PageDone(page, self._notebook, self._provenance(seen, when), tuple(seen.get("deprecations", ())))
+        execution = Execution(
+            when,
+            self._seconds,
+            self._cell_seconds,
+            self._setting.commit,
+            python=str(self._notebook.metadata["language_info"].get("version", "")),
+            kernel=of_kernel(kernel_name(page), seen.get("prefix", ""), seen.get("path", ())),
+        )
+        provenance = provenance_of(self._setting.course, page, seen, execution)
+        return PageDone(page, self._notebook, provenance, tuple(seen.get("deprecations", ())))
 
     async def stop(self) -> None:
         """End the kernel and all that it has started, at once."""
@@ -182,8 +183,7 @@ class Session:
 
     @property
     def _timeout(self) -> float:
-        asked = self.page.options.timeout or float(self._setting.course.execution("timeout", DEFAULT_TIMEOUT))
-        return min(asked, LONGEST)
+        return self.page.options.timeout or float(self._setting.course.execution("timeout", DEFAULT_TIMEOUT))
 
     async def _execute(self, index: int) -> None:
         """Execute a cell. Raises CourseError for what it did, or because the kernel didn't live to its end."""
@@ -224,28 +224,6 @@ class Session:
                 return await _line_in_cell(client, traceback)
             await asyncio.sleep(0.05)
         return 0
-
-    def _provenance(self, seen: Mapping[str, Any], when: datetime.datetime) -> Provenance:
-        page, course = self.page, self._setting.course
-        inputs = _inputs(course, page, seen.get("read", []))
-        return Provenance(
-            code=code_digest(page),
-            cells=cell_digests(page),
-            inputs=inputs,
-            cell_inputs=cell_inputs(course.root, page, inputs, seen),
-            packages=distributions_of(_modules(course, page, seen.get("read", []))),
-            device="gpu" if seen.get("cuda") else "cpu",
-            device_name=seen.get("cuda", ""),
-            device_memory=int(seen.get("cuda_memory", 0)),
-            offered=seen.get("offered", ""),
-            python=str(self._notebook.metadata["language_info"].get("version", "")),
-            platform=f"{platform.system()} {platform.machine()}",
-            commit=self._setting.commit,
-            executed=when.isoformat(timespec="seconds"),
-            seconds=round(self._seconds, 3),
-            cell_seconds=tuple(self._cell_seconds),
-            peak_memory=int(seen.get("peak_memory", 0)),
-        )
 
 
 class _Client(NotebookClient):
@@ -315,10 +293,10 @@ async def _start(client: _Client, folder: Path, environment: Mapping[str, str]) 
     client.nb.metadata["language_info"] = info["content"]["language_info"]
 
 
-async def _observe(client: _Client, root: Path, asks_for_gpu: bool, hears_deprecations: bool) -> None:
+async def _observe(client: _Client, root: Path, shared: Path, asks_for_gpu: bool, hears_deprecations: bool) -> None:
     """Start the observer in the kernel, silently and outside the page's namespace."""
     source = Path(observe.__file__).read_text(encoding="utf-8")
-    source += f"\n_start({str(root)!r}, {asks_for_gpu}, {hears_deprecations})\n"
+    source += f"\n_start({str(root)!r}, {MADE!r}, {str(shared)!r}, {asks_for_gpu}, {hears_deprecations})\n"
     code = f"exec(compile({source!r}, 'coursebook', 'exec'), {{'__name__': 'coursebook'}})"
     kernel: Any = client.kc
     await kernel.execute(code, silent=True, store_history=False, reply=True, timeout=60)
@@ -341,28 +319,6 @@ async def _asked(client: _Client, question: str, timeout: float = 60) -> Any:
 
 def _language_of(client: _Client) -> str:
     return str(client.nb.metadata.get("language_info", {}).get("name", ""))
-
-
-def _inputs(course: Course, page: Page, read: Iterable[str]) -> dict[str, str]:
-    """The observed inputs and those that the page's globs name, each with its sha256; not the page itself."""
-    named = {
-        path.relative_to(course.root).as_posix()
-        for pattern in page.options.inputs
-        for path in course.root.glob(pattern)
-        if path.is_file()
-    }
-    digests = {name: file_digest(course.root / name) for name in sorted({*read, *named} - {page.path.as_posix()})}
-    return {name: digest for name, digest in digests.items() if digest}
-
-
-def _modules(course: Course, page: Page, read: Iterable[str]) -> set[str]:
-    """What the page's cells import, and what the modules of the course that it imports do."""
-    found = imported_modules(page.cells)
-    for name in read:
-        if name.endswith(".py"):
-            with suppress(OSError, UnicodeDecodeError):
-                found |= modules_in((course.root / name).read_text(encoding="utf-8"))
-    return found
 
 
 def _code_cells(page: Page, notebook: nbformat.NotebookNode) -> list[tuple[int, Cell]]:

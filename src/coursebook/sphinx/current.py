@@ -15,8 +15,9 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
 
-from ..course import TOC, Course
+from ..course import Course
 from ..errors import CourseErrors
+from ..files import TOC
 from ..history import Span
 from ..page import Page
 from ..plan import Decision, Environment, plan
@@ -36,6 +37,7 @@ class Current:
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     is_final: bool = False
     markdown: MdParserConfig = field(default_factory=MdParserConfig)
+    outrun: set[str] = field(default_factory=set)  # pages whose text has changed since the decisions were made
     spans: Mapping[str, Span] = field(default_factory=dict)  # when files were committed, by path; see feed.py
 
     @property

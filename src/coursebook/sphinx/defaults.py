@@ -10,7 +10,7 @@ from jinja2 import FileSystemBytecodeCache
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from ..store import FOLDER
+from ..files import PATTERNS
 
 # What MathJax looks for: Sphinx's mathematics, and notebooks' outputs in LaTeX.
 _MATH = re.compile(r'class="[^"]*\b(?:math|tex2jax_process|mathjax_process|output_area|text_latex)\b')
@@ -18,7 +18,7 @@ _MATH = re.compile(r'class="[^"]*\b(?:math|tex2jax_process|mathjax_process|outpu
 
 def _configure(app: Sphinx, config: Config) -> None:
     # Environments and caches carry Markdown of their own, and the store notebooks, which are no pages of the course.
-    config.exclude_patterns += [".*", "**/.*", "node_modules", "**/node_modules", FOLDER]
+    config.exclude_patterns += [".*", "**/.*", *PATTERNS]
     # Without a mode the theme writes "Got invalid theme mode" to the console of every page.
     config.html_context.setdefault("default_mode", "auto")
     # Left alone, pydata-sphinx-theme 0.17 adds a second search field in a header that the book theme doesn't have.

@@ -131,7 +131,8 @@ def _row(app: Sphinx, decision: Decision, found: _Found) -> Markup:
     provenance = decision.stored.provenance if decision.stored else None
     page = Markup('<a href="{}">{}</a>').format(app.builder.get_relative_uri(NAME, docname), title)
     reasons = Markup('<span class="reasons">{}</span>').format("; ".join(decision.reasons)) if decision.reasons else ""
-    state = Markup('<span class="state" data-state="{0}">{0}</span> {1}').format(decision.state, reasons)
+    unseen = Markup('<span class="reasons">not watched: {}</span>').format(decision.unseen) if decision.unseen else ""
+    state = Markup('<span class="state" data-state="{0}">{0}</span> {1}{2}').format(decision.state, reasons, unseen)
     cells: list[tuple[object, object]] = [(title, page), (decision.state, state)]
     if provenance:
         packages = ", ".join(f"{name} {version}" for name, version in worth_naming(provenance))
@@ -197,6 +198,7 @@ def _data(found: _Found) -> dict[str, Any]:
                 "page": docname,
                 "state": decision.state,
                 "reasons": list(decision.reasons),
+                "unseen": list(stored.provenance.unseen) if stored else [],
                 "executed": stored.provenance.executed if stored else None,
                 "device": stored.provenance.device if stored else None,
                 "drift": {"verdict": check.verdict, "checked": check.checked, "cells": check.changed}

@@ -15,7 +15,8 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
 
-from ..course import CONFIG, line_of_key
+from ..course import line_of_key
+from ..files import CONFIG
 from ..launch import INTERFACES, NAMES, Launcher, Repository
 from ..notebooks import FOLDER
 from .current import current

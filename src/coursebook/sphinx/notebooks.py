@@ -329,13 +329,15 @@ def _images(app: Sphinx, pagename: str, site: Site) -> Callable[[str], str]:
 def _tidy(app: Sphinx, exception: Exception | None) -> None:
     """Publish what the notebooks read, and leave nothing of pages that have no code any more, or of what is secret."""
     folder = Path(app.outdir) / FOLDER
-    if exception or app.builder.name != "html" or not current.decisions:
+    if exception or app.builder.name != "html" or current.course is None:
         return
     files = _files(app)
     wanted = {path_in(Path(app.outdir), docname) for docname in current.decisions}
     wanted |= {folder / name for name in files}
-    # The course may have a folder of that name.
+    # The course may have a folder of that name, or give the site one.
     wanted |= {Path(app.outdir) / f"{docname}.html" for docname in app.env.found_docs}
+    for given in (Path(app.srcdir) / entry / FOLDER for entry in app.config.html_extra_path):
+        wanted |= {folder / path.relative_to(given) for path in given.rglob("*")}
     for name in files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(current.root / name, folder / name)

@@ -39,6 +39,8 @@ def _line(decision: Decision, provenance: Provenance) -> Markup:
     ]
     if claims:
         parts.append(f"{claims} claims checked" if claims > 1 else "1 claim checked")
+    if decision.unseen:
+        parts.append(f"not watched: {decision.unseen}")
     parts.append(Markup('<a href="{freshness}">{state}</a>').format(freshness="{freshness}", state=decision.state))
     return Markup('<p class="provenance">{}</p>\n').format(Markup(" · ").join(parts))
 

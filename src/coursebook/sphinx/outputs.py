@@ -14,6 +14,7 @@ from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 
 from ..fingerprint import language
+from ..page import source_text
 from ..store import Store, fill
 from .current import current
 from .notebooks import NUMBER
@@ -24,6 +25,10 @@ def read(text: str, docname: str) -> nbformat.NotebookNode:
     """The notebook of a page as MyST-NB is to render it. MyST-NB calls this with the page's text."""
     decision = current.decisions[docname]
     page = decision.page
+    if current.is_final and source_text(current.root, page.path) != page.text:
+        # Somebody has edited the page since. Its outputs are those of the text as it was; the next build shows the new.
+        text = page.text
+        current.outrun.add(docname)
     notebook: nbformat.NotebookNode
     if page.path.suffix == ".ipynb":
         notebook = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call]
@@ -60,13 +65,14 @@ def _register_readers(app: Sphinx, config: Config) -> None:
 
 def _outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
     """Pages whose outputs, or what is said of them, aren't those that were last rendered, though their text is."""
-    now = {name: _state(name) for name in current.decisions}
+    now = {name: state_of(name) for name in current.decisions}
     then = getattr(env, "coursebook_rendered", {})
     env.coursebook_rendered = now  # type: ignore[attr-defined]
     return [name for name, state in now.items() if name in env.all_docs and then.get(name) != state]
 
 
-def _state(docname: str) -> str:
+def state_of(docname: str) -> str:
+    """What a page shows of its outputs, and says of them."""
     decision = current.decisions[docname]
     stored = decision.stored
     # What a page's notebook fetches is said by those.

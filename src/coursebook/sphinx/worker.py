@@ -23,9 +23,9 @@ from typing import BinaryIO
 
 from sphinx.errors import SphinxError
 
-from ..course import CONFIG, TOC
 from ..errors import plain
 from ..execute.forkserver import die_with_parent
+from ..files import CONFIG, TOC
 from ..process import Done, Problem, Said
 from ..render import Order
 from ..snapshot import STAGE

@@ -1,0 +1,298 @@
+"""What pages show of each other: titles, captions, numbers, glued values. A page is written again when that changes.
+
+Sphinx writes a page when its own text has changed, or its own numbers. What others show of it (the caption of a figure
+that they refer to, say) it leaves as it was. So it is remembered here which pages each page leads to or names, and what
+all of them had to be shown; after reading, who shows something that is another now is written, from what Sphinx knows
+of it and without being read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from docutils import nodes
+from myst_nb.ext.glue.utils import PendingGlueReference
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.environment.collectors import EnvironmentCollector
+from sphinx.util import FilenameUniqDict
+
+from ..store import replacing
+from .current import current
+from .outputs import state_of
+from .release import AHEAD, labels_of, title_of
+
+# Of the environment, by document: what others show.
+_BY_DOCUMENT = ("titles", "tocs", "toc_secnumbers", "toc_fignumbers", "metadata")
+# Tables of the environment that are Sphinx's or MyST-NB's own business: when and from what pages were read.
+_NOT_SHOWN = frozenset(
+    (
+        *_BY_DOCUMENT, "all_docs", "dependencies", "included", "reread_always", "longtitles", "toctree_includes",
+        "files_to_rebuild", "images", "dlfiles", "original_image_uri", "temp_data", "ref_context", "settings",
+        "domaindata", "domains", "nb_metadata",
+    )
+)  # fmt: skip
+DEEPEST = 8  # how far objects of extensions are looked into; some lead back to themselves
+# Themes whose sidebars show the titles of pages and no headings in them.
+_TITLES_ALONE = ("sphinx_book_theme", "pydata_sphinx_theme", "furo")
+
+
+class Named(EnvironmentCollector):
+    """What each page names: the targets of its references, and the pages that it glues from."""
+
+    def clear_doc(self, app: Sphinx, env: BuildEnvironment, docname: str) -> None:
+        _named(env).pop(docname, None)
+        # MyST-NB writes it for a page that glues, and leaves it where one doesn't any more.
+        _glued(app, docname).unlink(missing_ok=True)
+
+    def merge_other(self, app: Sphinx, env: BuildEnvironment, docnames: set[str], other: BuildEnvironment) -> None:
+        _named(env).update({docname: names for docname, names in _named(other).items() if docname in docnames})
+
+    def process_doc(self, app: Sphinx, doctree: nodes.document) -> None:
+        found = {str(node.get("reftarget")) for node in doctree.findall(addnodes.pending_xref)}
+        glued = {node.refdoc for node in doctree.findall(PendingGlueReference)}
+        _named(app.env)[app.env.docname] = {*found, *(name.lower() for name in found), *glued}
+
+
+def _named(env: BuildEnvironment) -> dict[str, set[str]]:
+    if not hasattr(env, "coursebook_named"):
+        env.coursebook_named = {}  # type: ignore[attr-defined]
+    return env.coursebook_named  # type: ignore[attr-defined, no-any-return]
+
+
+def _glued(app: Sphinx, docname: str) -> Path:
+    """Where MyST-NB keeps what a page glues."""
+    folder = getattr(getattr(app.env, "mystnb_config", None), "output_folder", "")
+    return Path(folder or app.outdir) / f"{docname}.glue.json"
+
+
+@dataclass
+class _Memory:
+    """What is kept from one build to the next, beside the doctrees.
+
+    `shown` holds a digest of what there is to be shown by the name that it goes by, be it a page's or a label;
+    `everywhere` one of what every page shows. `leads_to` names the pages that each page's references led to when it was
+    written. `images` are the files of the site that pages show or offer, `made` the pages that aren't the course's,
+    like the search.
+    """
+
+    shown: dict[str, int] = field(default_factory=dict)
+    everywhere: str = ""
+    leads_to: dict[str, list[str]] = field(default_factory=dict)
+    images: list[str] = field(default_factory=list)
+    made: list[str] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, app: Sphinx) -> _Memory:
+        try:
+            return cls(**json.loads(_file(app).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return cls()
+
+    def write(self, app: Sphinx) -> None:
+        with replacing(_file(app)) as file:
+            file.write(json.dumps(self.__dict__).encode())
+
+
+def _file(app: Sphinx) -> Path:
+    # Builders may share the doctrees; what one has written another hasn't.
+    return Path(app.doctreedir) / f"across-{app.builder.name}.json"
+
+
+def _look_again(app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
+    """The pages that show what is another than when they were written."""
+    if app.builder.format != "html":
+        return ()
+    memory = _Memory.read(app)
+    now, everywhere = _shown(app, env), _everywhere(app, env)
+    app._coursebook_shown = (now, everywhere)  # type: ignore[attr-defined]
+    if memory.everywhere != everywhere:
+        return set(env.found_docs)
+    changed = {name for name in now.keys() | memory.shown.keys() if now.get(name) != memory.shown.get(name)}
+    named = _named(env)
+    interests = {
+        # Its own, too: its numbers, the entries of its bibliography, its outputs if another builder has read them.
+        docname: {docname, _outputs_of(docname), *memory.leads_to.get(docname, ()), *named.get(docname, ())}
+        for docname in env.found_docs
+    }
+    return {docname for docname, names in interests.items() if names & changed}
+
+
+def _everywhere(app: Sphinx, env: BuildEnvironment) -> str:
+    """What stands in the sidebars and on the way to the next page."""
+    parts = [repr((docname, env.titles[docname].pformat())) for docname in sorted(env.titles)]
+    parts += [repr((docname, env.toc_secnumbers.get(docname, {}).get(""))) for docname in sorted(env.titles)]
+    if app.config.html_theme not in _TITLES_ALONE:
+        parts += [repr((docname, env.tocs[docname].pformat())) for docname in sorted(env.tocs)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _shown(app: Sphinx, env: BuildEnvironment) -> dict[str, int]:
+    """What there is to be shown, as a digest by each name that it goes by."""
+    found: dict[str, int] = {}
+    documents = env.found_docs
+    for names, value in _facts(app, env):
+        text, strings = _plain(value)
+        digest = int.from_bytes(hashlib.blake2b(repr((names, text)).encode(), digest_size=6).digest(), "big")
+        # In any order: what was read first doesn't count.
+        for name in {*names, *(string for string in strings if string in documents)}:
+            found[name] = found.get(name, 0) ^ digest
+    return found
+
+
+def _facts(app: Sphinx, env: BuildEnvironment) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Each thing that a page may show of another, with the names by which it may be asked for."""
+    for table in _BY_DOCUMENT:
+        for docname, value in getattr(env, table).items():
+            yield (docname,), (table, value)
+    for domain, data in env.domaindata.items():
+        for table, entries in data.items():
+            yield from ((names, (domain, table, value)) for names, value in _rows(entries))
+    # What extensions keep, as sphinx-exercise does.
+    for table, entries in vars(env).items():
+        if table not in _NOT_SHOWN and not table.startswith(("_", "coursebook_")):
+            yield from ((names, (table, value)) for names, value in _rows(entries))
+    for docname in {name for names in _named(env).values() for name in names} & env.found_docs:
+        if (path := _glued(app, docname)).is_file():
+            yield (docname,), path.read_text(encoding="utf-8")
+    for docname in current.decisions:
+        yield (_outputs_of(docname),), state_of(docname)
+    for page in current.withheld.values():
+        yield (page.docname, *sorted(labels_of(page))), (title_of(page), str(page.options.release))
+
+
+def _outputs_of(docname: str) -> str:
+    """The name of what is shown by the page itself and by no other."""
+    return f"outputs of {docname}"
+
+
+def _rows(entries: object) -> Iterator[tuple[tuple[str, ...], object]]:
+    """The rows of a table, each with the names in its key; of a list, as sphinxcontrib-bibtex has, those in a row."""
+    if isinstance(entries, Mapping):
+        yield from ((_strings(key), (key, value)) for key, value in entries.items())
+    elif isinstance(entries, (list, set, frozenset)):
+        yield from ((_strings(entry), entry) for entry in entries if isinstance(entry, tuple))
+
+
+def _strings(key: object) -> tuple[str, ...]:
+    """The names in a table's key."""
+    if isinstance(key, str):
+        return (key,)
+    return tuple(part for part in key if isinstance(part, str)) if isinstance(key, tuple) else ()
+
+
+def _plain(value: object, depth: int = 0) -> tuple[str, set[str]]:
+    """A value as text that is the same for the same, and the words in it that may be the names of pages."""
+    below = depth + 1
+    if below > DEEPEST:
+        return "", set()
+    if isinstance(value, str):
+        return repr(value), {value}
+    if isinstance(value, nodes.Node):
+        return value.pformat(), set()
+    if isinstance(value, Mapping):
+        pairs = [(_plain(key, below), _plain(entry, below)) for key, entry in value.items()]
+        words = {word for key, entry in pairs for word in (*key[1], *entry[1])}
+        return repr(sorted((key[0], entry[0]) for key, entry in pairs)), words
+    if isinstance(value, (list, tuple, set, frozenset)):
+        parts = [_plain(part, below) for part in value]
+        texts = [text for text, _ in parts]
+        return repr(sorted(texts) if isinstance(value, (set, frozenset)) else texts), {w for _, ws in parts for w in ws}
+    if isinstance(value, (int, float, bool, bytes, type(None))):
+        return repr(value), set()
+    if type(value).__str__ is not object.__str__:
+        return str(value), set()
+    # An object's text would be another in each process.
+    return type(value).__name__ + _plain(getattr(value, "__dict__", {}), below)[0], set()
+
+
+def _note(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Remember where the references of a page lead that is about to be written."""
+    if app.builder.format != "html":
+        return
+    pages = _pages_by_address(app)
+    here = posixpath.dirname(app.builder.get_target_uri(docname))
+    found = {str(node[AHEAD]) for node in doctree.findall(nodes.inline) if AHEAD in node}
+    for node in doctree.findall(nodes.reference):
+        address = unquote(str(node.get("refuri", "")).partition("#")[0])
+        if address and "://" not in address:
+            found.add(pages.get(posixpath.normpath(posixpath.join(here, address)), ""))
+    _leads_to(app)[docname] = sorted(found - {""})
+
+
+def _leads_to(app: Sphinx) -> dict[str, list[str]]:
+    if not hasattr(app, "_coursebook_leads_to"):
+        app._coursebook_leads_to = {}  # type: ignore[attr-defined]
+    return app._coursebook_leads_to  # type: ignore[attr-defined, no-any-return]
+
+
+def _pages_by_address(app: Sphinx) -> dict[str, str]:
+    if not hasattr(app, "_coursebook_addresses"):
+        app._coursebook_addresses = {  # type: ignore[attr-defined]
+            posixpath.normpath(unquote(app.builder.get_target_uri(docname)) or "."): docname
+            for docname in app.env.found_docs
+        }
+    return app._coursebook_addresses  # type: ignore[attr-defined, no-any-return]
+
+
+def _note_made(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    if doctree is None:
+        _made(app).add(pagename)
+
+
+def _made(app: Sphinx) -> set[str]:
+    if not hasattr(app, "_coursebook_made"):
+        app._coursebook_made = set()  # type: ignore[attr-defined]
+    return app._coursebook_made  # type: ignore[attr-defined, no-any-return]
+
+
+def _name_images(app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
+    """Pictures of one name in two folders get names by their paths, not by who came first. Returns who shows one that
+    has another name now."""
+    fresh = FilenameUniqDict()
+    for path in sorted(env.images):
+        for docname in env.images[path][0]:
+            fresh.add_file(docname, path)
+    renamed = {
+        docname for path, (docnames, name) in fresh.items() if env.images[path][1] != name for docname in docnames
+    }
+    env.images = fresh
+    return renamed
+
+
+def _remember(app: Sphinx, exception: Exception | None) -> None:
+    """Keep what the pages show, and remove what earlier builds made that nothing shows or makes any more."""
+    if exception or not hasattr(app, "_coursebook_shown"):
+        return
+    memory = _Memory.read(app)
+    images = sorted(f"_images/{name}" for _, name in app.env.images.values())
+    images += sorted(f"_downloads/{name}" for _, name in app.env.dlfiles.values())
+    made = sorted(_made(app)) or memory.made  # nothing at all where nothing was written
+    gone = [str(app.builder.get_target_uri(name)) for name in set(memory.made) - set(made) - app.env.found_docs]
+    for name in {*memory.images, *gone} - set(images):
+        path = Path(app.outdir) / name
+        path.unlink(missing_ok=True)
+        if path.parent.is_dir() and not any(path.parent.iterdir()):
+            path.parent.rmdir()
+    shown, everywhere = app._coursebook_shown
+    leads_to = {**memory.leads_to, **_leads_to(app)}
+    leads_to = {docname: names for docname, names in leads_to.items() if docname in app.env.found_docs}
+    _Memory(shown, everywhere, leads_to, images, made).write(app)
+
+
+def setup_across(app: Sphinx) -> None:
+    app.add_env_collector(Named)
+    app.connect("env-updated", _name_images)
+    # After Sphinx's collectors, which number sections and figures.
+    app.connect("env-get-updated", _look_again, priority=900)
+    app.connect("doctree-resolved", _note, priority=900)
+    app.connect("html-page-context", _note_made)
+    app.connect("build-finished", _remember)

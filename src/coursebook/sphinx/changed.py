@@ -1,0 +1,87 @@
+"""Pages are read again when a file that they are made of isn't the one that was read, be it newer or older.
+
+Sphinx compares times: a file that `mv`, `cp -p` or an archive puts in the place of another may be older than what was
+read, and it would go unnoticed.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.environment.collectors import EnvironmentCollector
+
+from .current import current
+
+# Seconds by which a file system's clock may be behind: it counts in ticks of the kernel.
+TICK = 0.01
+Looks = dict[str, list[int]]
+
+
+class Read(EnvironmentCollector):
+    """What the files looked like that each page was made of."""
+
+    def clear_doc(self, app: Sphinx, env: BuildEnvironment, docname: str) -> None:
+        _read(env).pop(docname, None)
+        app._coursebook_began = time.time()  # type: ignore[attr-defined]  # its reading begins now
+
+    def merge_other(self, app: Sphinx, env: BuildEnvironment, docnames: set[str], other: BuildEnvironment) -> None:
+        _read(env).update({docname: looks for docname, looks in _read(other).items() if docname in docnames})
+
+    def process_doc(self, app: Sphinx, doctree: nodes.document) -> None:
+        env, docname = app.env, app.env.docname
+        began = getattr(app, "_coursebook_began", 0.0)
+        looks = {name: _look(env, name) for name in [_source(env, docname), *sorted(env.dependencies[docname])]}
+        # What was changed meanwhile was read as it is, or as it was: nobody knows.
+        recent = [name for name in looks if _changed(env, name) > began - TICK]
+        for name in recent:
+            looks[name] = [-1]
+        if docname in current.outrun:
+            looks[_source(env, docname)] = [-1]
+        _read(env)[docname] = looks
+
+
+def _read(env: BuildEnvironment) -> dict[str, Looks]:
+    if not hasattr(env, "coursebook_read"):
+        env.coursebook_read = {}  # type: ignore[attr-defined]
+    return env.coursebook_read  # type: ignore[attr-defined, no-any-return]
+
+
+def _source(env: BuildEnvironment, docname: str) -> str:
+    return str(Path(env.doc2path(docname)).relative_to(env.srcdir))
+
+
+def _look(env: BuildEnvironment, name: str) -> list[int]:
+    try:
+        found = (Path(env.srcdir) / name).stat()
+    except OSError:
+        return []
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+
+
+def _changed(env: BuildEnvironment, name: str) -> float:
+    try:
+        found = (Path(env.srcdir) / name).stat()
+    except OSError:
+        return 0.0
+    return found.st_mtime if sys.platform == "win32" else found.st_ctime
+
+
+def _outdated(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> Iterable[str]:
+    return [
+        docname
+        for docname, looks in _read(env).items()
+        if docname in env.all_docs and any(_look(env, name) != look for name, look in looks.items())
+    ]
+
+
+def setup_changed(app: Sphinx) -> None:
+    app.add_env_collector(Read)
+    app.connect("env-get-outdated", _outdated)

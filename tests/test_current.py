@@ -1,0 +1,442 @@
+"""Outputs, pages and the whole site are called current only where they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import CONFIG, HEAD, Built, Tiny, until
+from coursebook.cli import main
+from coursebook.course import Course
+from coursebook.plan import Environment, plan
+from coursebook.render import _publish, _signature
+from coursebook.snapshot import Snapshot
+from coursebook.store import Provenance, Store
+
+kernel = pytest.mark.kernel
+
+
+def run(tiny: Tiny, *words: str) -> Built:
+    tiny.capture()
+    code = main([*words, "--root", str(tiny.root)])
+    return Built(code, *tiny.capture())
+
+
+def state(tiny: Tiny, docname: str = "days/one") -> str:
+    decisions = plan(Course.load(tiny.root), Store(tiny.root), Environment())
+    return next(str(decision) for decision in decisions if decision.page.docname == docname)
+
+
+def provenance(tiny: Tiny, docname: str = "days/one") -> Provenance:
+    stored = Store(tiny.root).read(docname)
+    assert stored
+    return stored.provenance
+
+
+WAIT = "import os, time\nopen('begun', 'w').close()\nwhile not os.path.exists('go'):\n    time.sleep(0.01)"
+
+
+@kernel
+def test_what_is_edited_while_its_page_runs_is_not_what_the_page_read(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.write({"days/data.csv": "before", "days/helper.py": "x = 1\n", "days/late.csv": "before"})
+    tiny.cells(
+        "import os, helper\nprint(open('data.csv').read(), os.listdir('more'))", WAIT, "print(open('late.csv').read())"
+    )
+    tiny.write({"days/more/a.txt": "a"})
+    # As on most machines: the kernel writes bytecode beside the module while it reads it.
+    for name in ("PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE"):
+        monkeypatch.delenv(name, raising=False)
+    process = tiny.start("execute")
+    assert until((tiny.root / "days/begun").exists)
+    tiny.write({"days/data.csv": "after", "days/helper.py": "x = 2\n", "days/more/b.txt": "b", "days/go": ""})
+    assert process.wait(timeout=60) == 0, process.communicate()
+    process.communicate()
+    said = state(tiny)
+    for name in ("days/data.csv", "days/helper.py", "days/more/"):
+        assert f"{name} changed while the page was executed" in said
+    assert "late.csv" not in said, "what was read after it had changed is what it is"
+    (tiny.root / "days/begun").unlink()
+    assert run(tiny, "execute").code == 0
+    assert state(tiny) == "current"
+    assert "after" in json.dumps(Store(tiny.root).read("days/one").notebook)  # type: ignore[union-attr]
+
+
+@kernel
+def test_what_a_page_reads_in_other_ways_than_by_opening_it(
+    tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    far = tmp_path_factory.mktemp("far")
+    (far / "far.csv").write_text("1")
+    (far / "deep").mkdir()
+    (far / "deep/er.csv").write_text("1")
+    tiny.write(
+        {f"data/{name}": "1" for name in ("told.txt", "popen.txt", "system.txt", "shell.txt", "both.txt", "forked.txt")}
+    )
+    tiny.write({"data/.secret": "1", "data/lib.so": "no library", "data/node_modules/set.csv": "1"})
+    sqlite3.connect(tiny.root / "data/base.db").close()
+    (tiny.root / "data/base.db").touch()
+    (tiny.root / "data/link").symlink_to(far, target_is_directory=True)
+    sources = [
+        "import ctypes, os, sqlite3, subprocess\nopen('../data/link/far.csv').read()",
+        f"os.chdir('../data/link')\nopen('deep/er.csv').read()\nos.chdir({str(tiny.root / 'days')!r})",
+        "sqlite3.connect('../data/base.db').close()\nsqlite3.connect('file:../data/base.db?mode=ro', uri=True).close()",
+        "try:\n    ctypes.CDLL(os.path.abspath('../data/lib.so'))\nexcept OSError:\n    pass",
+        "_ = subprocess.run(['cat', '../data/told.txt'], capture_output=True)",
+        "_ = os.popen('FOO=1 wc < ../data/popen.txt').read()",
+        "_ = os.system('true && test -f ../data/system.txt')",
+        "!cat ../data/shell.txt > /dev/null",
+        "with open('../data/both.txt', 'r+') as file:\n    file.write('2')",
+        "if not os.fork():\n    open('../data/forked.txt').read()\n    os._exit(0)\n_ = os.wait()",
+        "open('../data/.secret').read(), open('../data/node_modules/set.csv').read()",
+        "try:\n    open('../data/perhaps.csv')\nexcept FileNotFoundError:\n    pass",
+        "try:\n    open('new.csv')\nexcept OSError:\n    open('new.csv', 'w').close()\nopen('new.csv').close()",
+        "open('own.csv', 'w').close()\nopen('own.csv').close()",
+    ]  # fmt: skip
+    tiny.cells(*sources)
+    done = run(tiny, "execute")
+    assert done.code == 0, done.err
+    made = provenance(tiny)
+    read = {"link/far.csv", "link/deep/er.csv", "base.db", "lib.so", "told.txt", "popen.txt", "system.txt", "shell.txt"}
+    read |= {"forked.txt", "node_modules/set.csv", "perhaps.csv"}
+    assert set(made.inputs) == {f"data/{name}" for name in read}
+    assert made.inputs["data/perhaps.csv"] == ""
+    assert made.unseen == (
+        "what cat reads",
+        "what test reads",
+        "what wc reads",
+        "the hidden file data/.secret",
+        "data/both.txt, which the page changes",
+    )
+    assert state(tiny) == "current"
+    told = run(tiny, "status").out
+    assert "current (not watched: what cat reads, what test reads" in told
+    (far / "far.csv").write_text("2")
+    tiny.write({"data/perhaps.csv": "now", "data/node_modules/set.csv": "2", "data/forked.txt": "2"})
+    assert state(tiny) == (
+        "stale: data/forked.txt changed; data/link/far.csv changed; data/node_modules/set.csv changed; "
+        "data/perhaps.csv has appeared"
+    )
+
+
+@kernel
+def test_a_page_that_declares_what_it_reads_is_not_asked_to(tiny: Tiny) -> None:
+    head = HEAD.replace("---\n", "", 1)
+    tiny.cells(
+        "import os\n_ = os.popen('cat ../data/*.txt').read()", head=f"---\ncoursebook: {{inputs: [data/*.txt]}}\n{head}"
+    )
+    tiny.write({"data/a.txt": "a"})
+    assert run(tiny, "execute").code == 0
+    assert provenance(tiny).unseen == ()
+    assert state(tiny) == "current"
+    tiny.write({"data/b.txt": "b"})
+    assert state(tiny) == "stale: data/b.txt is new"
+    assert run(tiny, "execute").code == 0
+    assert state(tiny) == "current"
+    text = (tiny.root / "days/one.md").read_text().replace("*.txt]", "*.txt, data/*.csv]")
+    tiny.write({"days/one.md": text})
+    assert state(tiny) == "current", "there is no such file"
+    tiny.write({"data/c.csv": "c", "data/b.txt": None})
+    assert state(tiny) == "stale: data/b.txt is gone; data/c.csv is new"
+
+
+@kernel
+def test_outputs_follow_a_page_into_another_folder_only_where_it_read_nothing(tiny: Tiny) -> None:
+    toc = "format: jb-book\nroot: index\nchapters:\n  - file: days/one\n  - file: days/two\n"
+    page = f"{HEAD}# Page\n\n```{{code-cell}} python\n%s\n```\n"
+    tiny.write(
+        {"_toc.yml": toc, "days/one.md": page % "print(1)", "days/two.md": page % "print(open('data.csv').read())"}
+    )
+    tiny.write({"days/data.csv": "days", "labs/data.csv": "labs"})
+    assert run(tiny, "execute").code == 0
+    (tiny.root / "days/one.md").rename(tiny.root / "labs/one.md")
+    (tiny.root / "days/two.md").rename(tiny.root / "labs/two.md")
+    tiny.write({"_toc.yml": toc.replace("days", "labs")})
+    assert state(tiny, "labs/one") == "current"
+    assert state(tiny, "labs/two") == "missing: never executed"
+    (tiny.root / "labs/two.md").rename(tiny.root / "days/other.md")
+    tiny.write({"_toc.yml": toc.replace("days/one", "labs/one").replace("two", "other")})
+    assert state(tiny, "days/other") == "current", "it was renamed, and reads what it read"
+
+
+@kernel
+def test_packages_are_those_of_the_kernel_that_ran(
+    tiny: Tiny, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("other")
+    venv.create(folder / "venv", symlinks=True)
+    python = next(p for p in (folder / "venv/bin/python", folder / "venv/Scripts/python.exe") if p.exists())
+    packages = next((folder / "venv").rglob("site-packages"))
+    import ipykernel
+
+    (packages / "ours.pth").write_text(str(Path(ipykernel.__file__).parent.parent))
+    _distribution(packages, "toy", "1.0")
+    kernels = folder / "jupyter/kernels/other"
+    kernels.mkdir(parents=True)
+    argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (kernels / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Other", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(folder / "jupyter"))
+    tiny.cells("import toy", head=HEAD.replace("python3", "other"))
+    done = run(tiny, "build")
+    assert done.code == 0, done.err
+    assert provenance(tiny).packages == {"toy": "1.0"}
+    assert provenance(tiny).kernel == "other"
+    assert state(tiny) == "current"
+    assert "nothing has changed" in run(tiny, "build").out
+    _distribution(packages, "toy", "2.0")
+    assert "nothing has changed" not in run(tiny, "build", "--device", "cpu").out
+    assert provenance(tiny).packages == {"toy": "2.0"}
+
+
+def _distribution(packages: Path, name: str, version: str) -> None:
+    for old in packages.glob(f"{name}-*"):
+        for file in old.iterdir():
+            file.unlink()
+        old.rmdir()
+    (packages / f"{name}.py").write_text(f"VERSION = {version!r}\n")
+    info = packages / f"{name}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (info / "RECORD").write_text(f"{name}.py,,\n")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "days/outputs/one.md",
+        "data/outputs/set.csv",
+        "data/_build/set.csv",
+        "data/node_modules/set.csv",
+        "outputs/days/one.ipynb",
+    ],
+)
+def test_nothing_has_changed_only_where_nothing_has(tiny: Tiny, name: str) -> None:
+    tiny.write({name: "before"})
+    snapshot = Snapshot(tiny.root)
+    (tiny.root / "_build/.coursebook").mkdir(parents=True)
+    snapshot.save(1, None, inputs=["data/node_modules/set.csv"])
+    assert Snapshot(tiny.root).matches() == 1
+    tiny.write({name: "another"})
+    assert Snapshot(tiny.root).matches() is None
+
+
+def test_outputs_that_come_while_the_site_is_made_are_not_on_it(tiny: Tiny) -> None:
+    (tiny.root / "_build/.coursebook").mkdir(parents=True)
+    tiny.write({"outputs/days/one.ipynb": "before"})
+    snapshot = Snapshot(tiny.root)
+    tiny.write({"outputs/days/one.ipynb": "executed by this build"})
+    snapshot.take_outputs()
+    tiny.write({"outputs/days/one.ipynb": "pulled meanwhile"})
+    snapshot.save(1, None)
+    assert Snapshot(tiny.root).matches() is None
+    tiny.write({"outputs/days/one.ipynb": "executed by this build"})
+    Snapshot(tiny.root).save(1, None)
+    assert Snapshot(tiny.root).matches() == 1
+
+
+def test_every_place_of_packages_counts(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any) -> None:
+    packages = tmp_path_factory.mktemp("packages")
+    monkeypatch.syspath_prepend(str(packages))
+    (tiny.root / "_build/.coursebook").mkdir(parents=True)
+    _distribution(packages, "toy", "1.0")
+    Snapshot(tiny.root).save(1, None)
+    assert Snapshot(tiny.root).matches() == 1
+    signed = _signature(Course.load(tiny.root), Course.load(tiny.root).today)
+    _distribution(packages, "toy", "2.0")
+    assert Snapshot(tiny.root).matches() is None
+    assert _signature(Course.load(tiny.root), Course.load(tiny.root).today) != signed, "its pages may look otherwise"
+
+
+SHOWN = """\
+{ref}`sec`, {ref}`fig`, {numref}`fig`, {ref}`ex`, {numref}`ex`, {eq}`eq`, {doc}`/days/one`,
+{glue:text}`/days/one.md::v:.1f`.
+"""
+ONE = f"""\
+{HEAD}
+Title {{0}}
+=======
+
+(sec)=
+  ## Part {{0}}
+
+```{{figure}} ../dot.svg
+:name: fig
+Caption {{0}}.
+```
+
+$$
+x = 1
+$$ (eq)
+
+```{{exercise}} Try {{0}}
+:label: ex
+Do it.
+```
+
+```{{code-cell}} python
+from myst_nb import glue
+glue("v", {{1}}, display=False)
+```
+""".replace("{{", "{").replace("}}", "}")
+
+
+@kernel
+def test_what_pages_show_of_each_other_is_what_stands_there(tiny: Tiny) -> None:
+    dot = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
+    toc = "format: jb-book\nroot: index\nchapters:\n  - file: days/one\n  - file: days/two\n  - file: days/three\n"
+    tiny.write(
+        {
+            "_config.yml": CONFIG.replace("[coursebook]", "[coursebook, sphinx_exercise]"),
+            "_toc.yml": toc,
+            "dot.svg": dot,
+        }
+    )
+    tiny.write({"days/two.md": f"# Two\n\n{SHOWN}", "days/three.md": "# Three\n\nNothing of others.\n"})
+
+    def one(number: int, more: str = "") -> None:
+        text = ONE.replace("{0}", str(number)).replace("{1}", str(number)) + more
+        tiny.write({"days/one.md": text})
+
+    one(1)
+    assert tiny.build().code == 0
+    for text in ("Part 1", "Caption 1.", "Fig. 1", "Exercise 1", "Title 1", ">1.0<"):
+        assert text in tiny.html("days/two"), text
+    one(2)
+    done = tiny.build()
+    assert done.code == 0, done.err
+    for text in ("Part 2", "Caption 2.", "Title 2", ">2.0<"):
+        assert text in tiny.html("days/two"), text
+    assert "Title 2" in tiny.html("days/three"), "in its sidebar"
+    # A page before it takes the first numbers.
+    tiny.write({"index.md": "# Home\n\n```{figure} dot.svg\nFirst.\n```\n\n```{exercise}\n:label: first\nDo.\n```\n"})
+    done = tiny.build()
+    assert done.code == 0, done.err
+    assert "Fig. 2" in tiny.html("days/two")
+    assert "Exercise 2" in tiny.html("days/two")
+
+
+@kernel
+def test_a_file_that_is_older_than_the_one_that_it_replaces_is_another(tiny: Tiny) -> None:
+    tiny.write({"index.md": "# Home\n\n```{include} part.txt\n```\n", "part.txt": "Before.\n"})
+    assert tiny.build().code == 0
+    tiny.write({"part.txt": "After.\n", "days/one.md": "# Day one\n\nAnother text.\n"})
+    for name in ("part.txt", "days/one.md"):
+        os.utime(tiny.root / name, (1e9, 1e9))
+    assert tiny.build().code == 0
+    assert "After." in tiny.html("index")
+    assert "Another text." in tiny.html()
+
+
+@kernel
+def test_code_that_is_loaded_from_a_file_is_the_page_s(tiny: Tiny) -> None:
+    tiny.write(
+        {
+            "days/code.py": "print('before')\n",
+            "days/one.md": f"{HEAD}# One\n\n```{{code-cell}} python\n:load: code.py\n```\n",
+        }
+    )
+    assert tiny.build().code == 0
+    assert "before" in tiny.html()
+    tiny.write({"days/code.py": "print('after')\n"})
+    assert state(tiny) == "stale: cell 1 changed"
+    assert tiny.build().code == 0
+    assert "after" in tiny.html()
+    assert (
+        subprocess.run(
+            [sys.executable, "-m", "coursebook", "status", "--check", "--root", str(tiny.root)], cwd="/"
+        ).returncode
+        == 0
+    )
+
+
+def test_a_file_of_the_site_becomes_a_folder_and_the_other_way_round(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    for first, second in (("a", "a/b/c"), ("a/b/c", "a"), ("a", "a/b"), ("a/b", "a/b/c.html")):
+        shutil.rmtree(source, ignore_errors=True)
+        for name in (first, second):
+            shutil.rmtree(source, ignore_errors=True)
+            (source / name).parent.mkdir(parents=True)
+            (source / name).write_text(name)
+            _publish(source, target)
+            assert [p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file()] == [name]
+            assert (target / name).read_text() == name
+
+
+@kernel
+def test_what_a_page_makes_doesn_t_have_it_executed_again_and_again(tiny: Tiny) -> None:
+    made = [
+        "import os, shutil, sqlite3, subprocess, sys",
+        "subprocess.run([sys.executable, '-c', 'open(\"made.csv\", \"w\").close()'])\nopen('made.csv').close()",
+        "open('r.tmp', 'w').close()\nos.replace('r.tmp', 'r.csv')\nopen('r.csv').close()",
+        "shutil.rmtree('folder', ignore_errors=True)\nos.makedirs('folder')\nos.listdir('folder')",
+        "os.makedirs('gen', exist_ok=True)\nopen('gen/a.txt', 'w').close()",
+        "open('future.csv').close()",
+    ]
+    base = "base = sqlite3.connect('../shared.db')\nbase.execute('drop table if exists t')\n"
+    base += "base.execute('create table t (x)')"
+    cells = "".join(f"```{{code-cell}} python\n{source}\n```\n\n" for source in made)
+    head = HEAD.replace("---\n", "---\ncoursebook: {inputs: [days/gen/*.txt]}\n", 1)
+    toc = "format: jb-book\nroot: index\nchapters:\n  - file: days/one\n  - file: days/two\n"
+    tiny.write({"_toc.yml": toc, "days/one.md": f"{head}# One\n\n{cells}", "days/future.csv": "", "shared.db": ""})
+    tiny.cells("import sqlite3", base, "base.commit()\nbase.close()", name="days/two.md")
+    one = (tiny.root / "days/one.md").read_text()
+    tiny.write({"days/one.md": one + f"```{{code-cell}} python\n{base}\nbase.commit()\nbase.close()\n```\n"})
+    os.utime(tiny.root / "days/future.csv", (4e9, 4e9))
+    for expected in ("executed 2 pages", "executed 0 pages", "executed 0 pages"):
+        done = run(tiny, "execute", "--jobs", "1")
+        assert done.code == 0, done.err
+        assert expected in done.out, [state(tiny), state(tiny, "days/two")]
+    tiny.write({"days/one.md": (tiny.root / "days/one.md").read_text() + "```{code-cell} python\n1\n```\n"})
+    assert "executed 1 page " in run(tiny, "execute").out
+    assert (state(tiny), state(tiny, "days/two")) == ("current", "current")
+    assert "shared.db, which the page changes" in provenance(tiny).unseen
+    # In a clone there is nothing of it.
+    for name in ("made.csv", "r.csv", "gen/a.txt"):
+        (tiny.root / "days" / name).unlink()
+    assert state(tiny) == "current"
+    tiny.write({"days/made.csv": "by hand"})
+    assert state(tiny) == "stale: days/made.csv changed"
+
+
+@kernel
+def test_a_file_that_would_be_imported_now(tiny: Tiny) -> None:
+    tiny.cells("import colorsys, helper", "try:\n    import extra\nexcept ImportError:\n    pass")
+    tiny.write({"days/helper.py": ""})
+    assert run(tiny, "execute").code == 0
+    assert state(tiny) == "current"
+    tiny.write({"days/extra.py": "", "days/colorsys/__init__.py": ""})
+    assert state(tiny) == "stale: days/colorsys/__init__.py would be imported; days/extra.py would be imported"
+    assert run(tiny, "execute").code == 0
+    assert state(tiny) == "current"
+
+
+@kernel
+def test_plain_jupyter_book_with_other_builders_between(tiny: Tiny) -> None:
+    """Builders share what was read; each has written what it has written."""
+    toc = "format: jb-book\nroot: index\nchapters:\n  - file: days/one\n  - file: days/two\n"
+    tiny.write(
+        {"_toc.yml": toc, "days/two.md": "# Two\n\n{ref}`sec`\n", "aside.md": "---\norphan: true\n---\n# Aside\n"}
+    )
+
+    def build(builder: str, heading: str) -> None:
+        tiny.write({"days/one.md": f"# One\n\n(sec)=\n## {heading}\n"})
+        options = ["--builder", builder] if builder == "latex" else ["--builder", "custom", "--custom-builder", builder]
+        command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", ".", *options]
+        done = subprocess.run(command, cwd=tiny.root, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+
+    build("html", "Part 1")
+    build("latex", "Part 2")
+    build("dirhtml", "Part 2")
+    build("html", "Part 2")
+    assert "Part 2" in tiny.html("days/two")
