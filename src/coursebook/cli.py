@@ -710,7 +710,7 @@ def _status(arguments: argparse.Namespace, out: Console) -> int:
             took = f"{decision.seconds:.1f} s" if decision.seconds is not None else "-"
             reasons = f": {'; '.join(decision.reasons)}" if decision.reasons else ""
             reasons += " (waits for a GPU)" if decision.waits else ""
-            reasons += f" (not watched: {decision.unseen}; see `inputs:`)" if decision.unseen else ""
+            reasons += f" (not watched: {decision.unseen})" if decision.unseen else ""
             out.print(
                 f"{escape(decision.page.docname):<{width}}  {took:>8}  [{color}]{decision.state}[/]{escape(reasons)}"
             )

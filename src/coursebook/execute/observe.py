@@ -349,7 +349,12 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
         frame: object = sys._getframe(2)
         while frame is not None:
             code = frame.f_code.co_filename  # type: ignore[attr-defined]
-            if code != "coursebook" and not code.startswith("<frozen"):
+            # IPython runs `!` by pexpect.
+            if (
+                code != "coursebook"
+                and not code.startswith("<frozen")
+                and not re.search(r"\b(pexpect|ptyprocess)\b", code)
+            ):
                 if "ipykernel_" in code or code.startswith(root + os.sep) or os.sep + "IPython" + os.sep in code:
                     return True
                 if not code.startswith(_STANDARD) or "-packages" in code:
