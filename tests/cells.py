@@ -12,6 +12,7 @@ import matplotlib as mpl
 import nbformat
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
+from traitlets.config import Config
 
 
 def outputs(source: str, figures: str = "svg", dpi: int = 96) -> list[nbformat.NotebookNode]:
@@ -19,7 +20,8 @@ def outputs(source: str, figures: str = "svg", dpi: int = 96) -> list[nbformat.N
     mpl.use("agg")
     import matplotlib.pyplot as plt
 
-    shell = InteractiveShell.instance()
+    # Without a history: IPython keeps one for each user, which another process may hold.
+    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     returned: list[dict[str, Any]] = []
 
     def show(value: object) -> None:
