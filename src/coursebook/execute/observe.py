@@ -43,9 +43,14 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
     links: dict[str, str] = {}  # by where a link leads that the page has gone through: its path below the root
     programs: set[str] = set()
     hidden: set[str] = set()
-    # Which may lie in the course, or have a link there; or the course in them.
-    prefixes = {os.path.realpath(place) + os.sep for place in (sys.prefix, sys.base_prefix)}
-    environments = tuple(place for place in prefixes if not (root + os.sep).startswith(place))
+    # What is installed may lie in the course, or have a link there; but a system's `/usr` holds data as well.
+    places = {os.path.realpath(place) + os.sep for place in (sys.prefix, sys.base_prefix)}
+    environments = {place for place in places if place.startswith(root + os.sep)} | {
+        os.path.realpath(_STANDARD) + os.sep
+    }
+    if sys.prefix != sys.base_prefix and not (root + os.sep).startswith(os.path.realpath(sys.prefix) + os.sep):
+        environments.add(os.path.realpath(sys.prefix) + os.sep)
+    installed = tuple(environments)
     # Of each thread: whether it is in here, as what is done here is no business of the page's, and what is new.
     here = threading.local()
 
@@ -66,7 +71,7 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
         if not os.path.isabs(full):
             full = os.path.join(folder or os.getcwd(), full)
         real = os.path.realpath(full)
-        if real.startswith(environments) or "-packages" + os.sep in real[len(root) :]:
+        if real.startswith(installed) or "-packages" + os.sep in real[len(root) :]:
             return ""
         if real.startswith(root + os.sep):
             return real[len(root) + 1 :].replace(os.sep, "/")
