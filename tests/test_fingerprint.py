@@ -86,6 +86,8 @@ def test_the_kernels_name_is_not_its_language(tmp_path: Path) -> None:
         ("def f():\n    import inner\n", {"inner"}),
         ("from . import sibling", set()),
         ("import importlib\nimportlib.import_module('late.one')", {"importlib", "late"}),
+        ("import_module('late.one', package)", {"late"}),
+        ("import_module(name, 'late')", set()),
         ("%matplotlib inline\nimport a\nif True:\n    !pip list\n    import b", {"a", "b", "matplotlib"}),
         ("files = !ls\nimport a", {"a"}),
         ("x = %timeit -o f()\nimport a", {"a"}),

@@ -114,13 +114,13 @@ def _names(node: ast.AST) -> Iterator[str]:
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and node.level == 0:
         yield node.module or ""
-    elif isinstance(node, ast.Call) and node.args and all(isinstance(arg, ast.Constant) for arg in node.args):
+    elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
         function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        texts = [str(arg.value) for arg in node.args if isinstance(arg, ast.Constant)]
-        if function in ("import_module", "__import__") and isinstance(node.args[0].value, str):  # type: ignore[attr-defined]
-            yield texts[0]
+        texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+        if function in ("import_module", "__import__"):
+            yield from texts[:1]
         elif function in ("run_line_magic", "run_cell_magic"):
-            yield from _names_in_magic(*texts)
+            yield from _names_in_magic(*texts[:3])
 
 
 def _names_in_magic(magic: str, line: str = "", body: str = "") -> Iterator[str]:

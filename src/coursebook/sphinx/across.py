@@ -142,9 +142,9 @@ def _shown(app: Sphinx, env: BuildEnvironment) -> dict[str, int]:
     for names, value in _facts(app, env):
         text, strings = _plain(value)
         digest = int.from_bytes(hashlib.blake2b(repr((names, text)).encode(), digest_size=6).digest(), "big")
-        # In any order: what was read first doesn't count.
+        # A sum, for which the order in which pages were read doesn't count, but two that are alike do.
         for name in {*names, *(string for string in strings if string in documents)}:
-            found[name] = found.get(name, 0) ^ digest
+            found[name] = (found.get(name, 0) + digest) % 2**48
     return found
 
 
