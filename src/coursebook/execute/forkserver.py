@@ -1,11 +1,11 @@
 """The fork server: a process that has imported what the pages import, and forks a kernel on request.
 
 Started by `kernels.py` with the number of a socket's descriptor and that of its process. It reads one JSON object a
-line: first `{"modules": [...]}`, the modules to import; then `{"number": ..., "arguments": [...], "cwd": ...,
-"environment": {...}}` for each kernel, which it answers with `{"number": ..., "pid": ...}` (null: it can't fork), and
-`{"end": number}` when nobody wants that kernel any more. It never starts a thread or a parallel region of its own and
-never touches CUDA, because a process that did can't be forked safely. When the socket closes it kills its kernels and
-ends.
+line: first `{"kernel": [...], "modules": [...]}`, what kernels are made of and what pages import; then `{"number": ...,
+"arguments": [...], "cwd": ..., "environment": {...}}` for each kernel, which it answers with `{"number": ..., "pid":
+...}` (null: it can't fork), and `{"end": number}` when nobody wants that kernel any more. It never starts a thread or a
+parallel region of its own and never touches CUDA, because a process that did can't be forked safely. When the socket
+closes it kills its kernels and ends.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main(descriptor: int, parent: int) -> None:
                 kernels.end(request["end"])
                 continue
             if "modules" in request:
-                answer: dict[str, Any] = {"imported": _import(request["modules"])}
+                answer: dict[str, Any] = {"imported": _import(request["kernel"], request["modules"])}
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whatever a module made of it
                 die_with_parent(None)  # from here on it hears of that by itself, and has kernels to kill before
             else:
@@ -103,26 +103,57 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def _import(modules: list[str]) -> list[str]:
+def _import(kernel: list[str], modules: list[str]) -> list[str]:
     """Import what can be imported; what can't will say so in the page that needs it."""
-    done = []
+    done: list[str] = []
     # While modules are made nothing becomes garbage, and a collector that looks for it takes a sixth of the time. What
     # they leave is then put out of its sight for good: in a kernel it would touch, and so copy, every shared page.
     gc.disable()
     with _silence():
-        for name in modules:
-            try:
-                importlib.import_module(name)
-            except BaseException:
-                continue
-            done.append(name)
+        _try(kernel, done)
+        with _streams_of_the_kernel():
+            _try(modules, done)
     gc.freeze()
     return done
 
 
+def _try(modules: list[str], done: list[str]) -> None:
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except BaseException:
+            continue
+        done.append(name)
+
+
+class _Stream:
+    """What a module takes for `sys.stdout` or `sys.stderr` when it is imported here: the one that there is then.
+
+    A logger keeps the stream that it finds. The server's would lead to a file descriptor, which ipykernel reads in a
+    thread: what is written there may come when the cell has ended, and is then in no outputs.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name, self._own = name, getattr(sys, name)
+
+    def __getattr__(self, name: str) -> Any:
+        now = getattr(sys, self._name)
+        return getattr(self._own if now is self else now, name)
+
+
+@contextlib.contextmanager
+def _streams_of_the_kernel() -> Iterator[None]:
+    own = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = _Stream("stdout"), _Stream("stderr")
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = own
+
+
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Nothing that is printed meanwhile is seen. The streams stay the same objects: loggers keep those they find."""
+    """Nothing that is printed meanwhile is seen."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept = os.dup(1), os.dup(2)

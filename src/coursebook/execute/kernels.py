@@ -80,7 +80,7 @@ class ForkServer:
         self._lock = asyncio.Lock()
         self._is_warm = False
         with contextlib.suppress(OSError):  # it has died; whoever wants a kernel of it will hear
-            ours.sendall(_line({"modules": list(dict.fromkeys([*ALWAYS, *_ahead(modules)]))}))
+            ours.sendall(_line({"kernel": list(ALWAYS), "modules": list(dict.fromkeys(_ahead(modules)))}))
         ours.setblocking(False)
 
     async def fork(self, arguments: list[str], cwd: str, environment: Mapping[str, str]) -> Forked:
