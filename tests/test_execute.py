@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import logging
 import os
 import resource
 import signal
@@ -24,6 +26,7 @@ from coursebook.cli import main
 from coursebook.course import Course
 from coursebook.execute import local
 from coursebook.execute.events import CellStarted, Event, PageDone
+from coursebook.execute.forkserver import _streams_of_the_kernel
 from coursebook.execute.kernels import Forked, ForkServer, can_fork
 from coursebook.execute.local import Slots, _kernel_environment
 from coursebook.execute.session import Session, Setting
@@ -468,6 +471,20 @@ def test_jobs_is_a_number_above_0(jobs: str) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["execute", f"--jobs={jobs}"])
     assert stop.value.code == 2
+
+
+def test_a_stream_that_is_taken_when_a_module_is_imported_ahead_is_the_kernel_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server, kernel = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stderr", server)
+    with _streams_of_the_kernel():
+        handler = logging.StreamHandler()
+        print("while it is imported", file=sys.stderr)
+    assert sys.stderr is server
+    monkeypatch.setattr(sys, "stderr", kernel)
+    handler.emit(logging.makeLogRecord({"msg": "in a cell"}))
+    assert (server.getvalue(), kernel.getvalue()) == ("while it is imported\n", "in a cell\n")
 
 
 @needs_fork

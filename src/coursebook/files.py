@@ -7,6 +7,7 @@ hidden, and no installed packages.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -52,3 +53,32 @@ def walk(root: Path, left_out: Sequence[str] = MADE) -> Iterator[os.DirEntry[str
                 stack.append(entry.path)
             else:
                 yield entry
+
+
+# Seconds by which a file system's clock may be behind: it counts in ticks of the kernel.
+TICK = 0.01
+
+
+def look(found: os.stat_result) -> tuple[int, int, int, int]:
+    """What tells a file from another that takes its place.
+
+    The last is when it was changed as the system says (on Windows: made); the other time can be set, as `cp -p` does.
+    """
+    return found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns
+
+
+def look_at(path: Path) -> tuple[int, int, int, int] | None:
+    """The same of a file by its path, or None where there is none."""
+    try:
+        return look(path.stat())
+    except OSError:
+        return None
+
+
+def is_changed_since(path: Path, seconds: float) -> bool:
+    """Whether a file was changed after that time (since 1970), as the system says; not where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    return (found.st_mtime if sys.platform == "win32" else found.st_ctime) > seconds - TICK

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, distribution, packages_dist
 from pathlib import Path
 from typing import Any
 
-from .files import CONFIG, can_be_input, names_in
+from .files import CONFIG, can_be_input, look, names_in
 from .page import Cell, Page
 
 # Tags that change what an execution does; all others change only what a reader sees.
@@ -50,14 +50,13 @@ def file_digest(path: Path) -> str | None:
     if path.is_dir():
         return _digest(names_in(path, is_root=(path / CONFIG).is_file()))
     try:
-        found = path.stat()
-        return _content_digest(path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+        return _content_digest(path, look(path.stat()))
     except OSError:
         return None
 
 
 @functools.lru_cache(maxsize=10_000)
-def _content_digest(path: Path, *look: int) -> str:
+def _content_digest(path: Path, look: tuple[int, ...]) -> str:
     # Kept by what the file looks like: ten pages may read one large file, and each is asked for twice a build.
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from .devices import gpus
-from .files import INSTALLED, MADE, walk
+from .files import INSTALLED, MADE, look, look_at, walk
 
 SITE, STAGE, OUTPUTS = "_build/html", "_build/.coursebook", "outputs"
 CHECKS = f"{STAGE}/checks.json"  # what the site says of jobs and of drift
@@ -111,21 +111,11 @@ def _tree(folder: Path, left_out: Sequence[str] = MADE) -> Iterator[str]:
         if entry.is_dir():
             yield f"{entry.path} leads elsewhere: {time.time_ns()}"  # not followed, so never known to be the same
         else:
-            found = entry.stat(follow_symlinks=entry.is_file())
-            yield f"{entry.path} {_look(found)}"
+            yield f"{entry.path} {look(entry.stat(follow_symlinks=entry.is_file()))}"
 
 
 def _row(path: Path) -> str:
-    try:
-        found = path.stat()
-    except OSError:
-        return f"{path} is gone"
-    return f"{path} {_look(found)}"
-
-
-def _look(found: os.stat_result) -> str:
-    # The last is when it was changed as the system says: the other time can be set, as `cp -p` does.
-    return f"{found.st_size} {found.st_mtime_ns} {found.st_ino} {found.st_ctime_ns}"
+    return f"{path} {look_at(path)}"
 
 
 def _content(path: Path) -> Iterator[str]:

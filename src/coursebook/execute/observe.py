@@ -145,7 +145,7 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
             found = os.stat(path)
         except OSError:
             return None
-        # The last is when it was changed, which nobody can set to another time (on Windows: when it was made).
+        # As `files.look` has it, which can't be imported here.
         return [found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns]
 
     def opened(path: object, mode: object, flags: object) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import datetime
 import platform
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..course import Course
+from ..files import is_changed_since, look_at
 from ..fingerprint import (
     ABSENT,
     EDITED,
@@ -39,8 +38,6 @@ OPENS_BY_ITSELF = (
     "cv2", "duckdb", "h5py", "netCDF4", "polars", "pyarrow", "rasterio", "safetensors", "soundfile", "tables",
     "torchaudio", "torchvision.io", "xarray",
 )  # fmt: skip
-# Seconds by which a file system's clock may be behind: it counts in ticks of the kernel.
-TICK = 0.01
 
 
 @dataclass(frozen=True)
@@ -100,29 +97,13 @@ def _inputs(course: Course, page: Page, seen: Mapping[str, Any], since: datetime
     found = dict.fromkeys(seen.get("absent", ()), ABSENT) | dict.fromkeys(declared & (written | changed), OWN)
     for name in {*seen.get("read", ()), *declared} - {page.path.as_posix()} - written - changed:
         path = course.root / name
-        before = _look(path)
+        before = look_at(path)
         digest = file_digest(path)
-        is_edited = name in edited or (name in unheard and _is_newer(path, since)) or _look(path) != before
+        is_newer = name in unheard and not path.is_dir() and is_changed_since(path, since.timestamp())
+        is_edited = name in edited or is_newer or look_at(path) != before
         if digest:
             found[name] = EDITED if is_edited else MADE + digest if name in made else digest
     return dict(sorted(found.items()))
-
-
-def _look(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
-def _is_newer(path: Path, since: datetime.datetime) -> bool:
-    """Whether a file was changed since then, as the system says, and not the time that a file can be given."""
-    with suppress(OSError):
-        found = path.stat()
-        changed = found.st_mtime if sys.platform == "win32" else found.st_ctime
-        return not path.is_dir() and changed > since.timestamp() - TICK
-    return False
 
 
 def _modules(course: Course, page: Page, read: Iterable[str]) -> set[str]:

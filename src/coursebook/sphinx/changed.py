@@ -6,7 +6,6 @@ read, and it would go unnoticed.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,10 +15,9 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.environment.collectors import EnvironmentCollector
 
+from ..files import is_changed_since, look_at
 from .current import current
 
-# Seconds by which a file system's clock may be behind: it counts in ticks of the kernel.
-TICK = 0.01
 Looks = dict[str, list[int]]
 
 
@@ -38,7 +36,7 @@ class Read(EnvironmentCollector):
         began = getattr(app, "_coursebook_began", 0.0)
         looks = {name: _look(env, name) for name in [_source(env, docname), *sorted(env.dependencies[docname])]}
         # What was changed meanwhile was read as it is, or as it was: nobody knows.
-        recent = [name for name in looks if _changed(env, name) > began - TICK]
+        recent = [name for name in looks if is_changed_since(Path(env.srcdir) / name, began)]
         for name in recent:
             looks[name] = [-1]
         if docname in current.outrun:
@@ -57,19 +55,7 @@ def _source(env: BuildEnvironment, docname: str) -> str:
 
 
 def _look(env: BuildEnvironment, name: str) -> list[int]:
-    try:
-        found = (Path(env.srcdir) / name).stat()
-    except OSError:
-        return []
-    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
-
-
-def _changed(env: BuildEnvironment, name: str) -> float:
-    try:
-        found = (Path(env.srcdir) / name).stat()
-    except OSError:
-        return 0.0
-    return found.st_mtime if sys.platform == "win32" else found.st_ctime
+    return list(look_at(Path(env.srcdir) / name) or ())
 
 
 def _outdated(
