@@ -20,6 +20,8 @@ from coursebook.course import Course
 from coursebook.plan import Environment, plan
 from coursebook.render import _publish, _signature
 from coursebook.snapshot import Snapshot
+from coursebook.sphinx import outputs
+from coursebook.sphinx.current import Current
 from coursebook.store import Provenance, Store
 
 kernel = pytest.mark.kernel
@@ -441,3 +443,46 @@ def test_plain_jupyter_book_with_other_builders_between(tiny: Tiny) -> None:
     build("dirhtml", "Part 2")
     build("html", "Part 2")
     assert "Part 2" in tiny.html("days/two")
+
+
+@kernel
+def test_nothing_of_earlier_builds_stays_on_the_site(tiny: Tiny) -> None:
+    dot = '<svg xmlns="http://www.w3.org/2000/svg" width="{}" height="9"/>'
+    toc = "format: jb-book\nroot: index\nchapters:\n  - file: days/one\n  - file: labs/two\n"
+    tiny.write({"_toc.yml": toc, "labs/two.md": "# Two\n\n![a dot](dot.svg)\n", "labs/dot.svg": dot.format(1)})
+    tiny.write({"days/data.csv": "1", "days/gone.svg": dot.format(2), "days/dot.svg": dot.format(3)})
+    page = f"{HEAD}# One\n\nWombats. {{download}}`data.csv`\n\n![x](gone.svg)\n\n"
+    tiny.write({"days/one.md": page + "```{code-cell} python\n1\n```\n"})
+    assert tiny.build().code == 0
+    before = tiny.site()
+    tiny.write({"days/one.md": "# One\n\n![another dot](dot.svg)\n"})
+    assert tiny.build().code == 0
+    after = tiny.site()
+    gone = before.keys() - after.keys()
+    assert gone >= {"freshness.html", "_images/gone.svg", "notebooks/days/one.ipynb"}
+    assert any(name.startswith("_downloads/") for name in gone)
+    assert "wombat" not in after["searchindex.js"].decode()
+    assert 'src="../_images/dot1.svg"' in tiny.html("labs/two"), "by their paths, not by who came first"
+    shutil.rmtree(tiny.root / "_build")
+    assert tiny.build().code == 0
+    assert tiny.site() == after
+
+
+@kernel
+def test_a_page_that_is_edited_while_the_site_is_made_keeps_to_its_outputs(tiny: Tiny) -> None:
+    tiny.cells("print('before')")
+    assert run(tiny, "execute").code == 0
+    course = Course.load(tiny.root)
+    decisions = plan(course, Store(tiny.root), Environment())
+    text = (tiny.root / "days/one.md").read_text().replace("before", "after")
+    tiny.write({"days/one.md": text})
+    rendered = Current()
+    rendered.take(course, course.today, decisions, is_final=True)
+    before, outputs.current = outputs.current, rendered
+    try:
+        notebook = outputs.read(text, "days/one")
+    finally:
+        outputs.current = before
+    said = [(cell.source, cell.outputs[0].text) for cell in notebook.cells if cell.cell_type == "code"]
+    assert said == [("print('before')", "before\n")]
+    assert rendered.outrun == {"days/one"}, "which the next build reads again"
