@@ -400,6 +400,12 @@ def test_what_a_page_makes_doesn_t_have_it_executed_again_and_again(tiny: Tiny) 
         "os.makedirs('gen', exist_ok=True)\nopen('gen/a.txt', 'w').close()",
         "os.makedirs('shelf', exist_ok=True)\nos.listdir('shelf')\nos.makedirs('shelf/box', exist_ok=True)",
         "open('future.csv').close()",
+        # What the system knows of a file is not what is in it.
+        "open('kept.csv').close()\nos.chmod('kept.csv', 0o600)\nos.chmod('kept.csv', 0o644)",
+        "os.chmod('tool.py', 0o755)\nopen('tool.py').close()",
+        "if os.path.exists('same.csv'):\n    os.remove('same.csv')\n"
+        "os.link('named.csv', 'same.csv')\nopen('same.csv').close()",
+        "open('aged.csv').close()\nos.utime('aged.csv')",
     ]
     base = "base = sqlite3.connect('../shared.db')\nbase.execute('drop table if exists t')\n"
     base += "base.execute('create table t (x)')"
@@ -407,6 +413,7 @@ def test_what_a_page_makes_doesn_t_have_it_executed_again_and_again(tiny: Tiny) 
     head = HEAD.replace("---\n", "---\ncoursebook: {inputs: [days/gen/*.txt]}\n", 1)
     toc = "format: jb-book\nroot: index\nchapters:\n  - file: days/one\n  - file: days/two\n"
     tiny.write({"_toc.yml": toc, "days/one.md": f"{head}# One\n\n{cells}", "days/future.csv": "", "shared.db": ""})
+    tiny.write({f"days/{name}": "" for name in ("kept.csv", "tool.py", "named.csv", "aged.csv")})
     tiny.cells("import sqlite3", base, "base.commit()\nbase.close()", name="days/two.md")
     one = (tiny.root / "days/one.md").read_text()
     tiny.write({"days/one.md": one + f"```{{code-cell}} python\n{base}\nbase.commit()\nbase.close()\n```\n"})
@@ -418,13 +425,19 @@ def test_what_a_page_makes_doesn_t_have_it_executed_again_and_again(tiny: Tiny) 
     tiny.write({"days/one.md": (tiny.root / "days/one.md").read_text() + "```{code-cell} python\n1\n```\n"})
     assert "executed 1 page " in run(tiny, "execute").out
     assert (state(tiny), state(tiny, "days/two")) == ("current", "current")
-    assert "shared.db, which the page changes" in provenance(tiny).unseen
+    told = {"shared.db, which the page changes", "days/aged.csv, which the page changes"}
+    assert told <= set(provenance(tiny).unseen)
     # In a clone there is nothing of it.
     for name in ("made.csv", "r.csv", "gen/a.txt"):
         (tiny.root / "days" / name).unlink()
     assert state(tiny) == "current"
     tiny.write({"days/made.csv": "by hand"})
     assert state(tiny) == "stale: days/made.csv changed"
+    names = ("kept.csv", "made.csv", "named.csv", "tool.py")
+    tiny.write({f"days/{name}": "1" for name in names})
+    assert state(tiny) == "stale: " + "; ".join(f"days/{name} changed" for name in names)
+    (tiny.root / "days/tool.py").unlink()
+    assert "days/tool.py is gone" in state(tiny)
 
 
 @kernel

@@ -40,6 +40,7 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
     written: set[str] = set()  # by the page itself: no inputs
     own_folders: set[str] = set()
     may_change: set[str] = set()  # what the page reads and may change, itself or by a program
+    marked: set[str] = set()  # what the page gives permissions or one more name, which changes nothing in it
     links: dict[str, str] = {}  # by where a link leads that the page has gone through: its path below the root
     programs: set[str] = set()
     hidden: set[str] = set()
@@ -129,6 +130,21 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
         if name:
             write(name)
 
+    def mark(path: object) -> None:
+        """The page changes what the system knows of a file, and not what is in it. By another name it may be read."""
+        name = below(path)
+        if name and os.path.isfile(os.path.join(root, name)):
+            note(name)
+            marked.add(name)
+            here.news.append(["mark", name])
+
+    def is_other(name: str) -> bool:
+        """Whether it isn't what it was when it was first read."""
+        first, now = read[name], look(name)
+        if name in marked and isinstance(first, list) and isinstance(now, list):
+            return first[:3] != now[:3]  # without the time that the system gave it
+        return first != now
+
     def change(name: str) -> None:
         """The page may read and may write it: its own where it wasn't there before."""
         if os.path.exists(os.path.join(root, name)):
@@ -213,6 +229,14 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
                     note(name, may_be_absent=False)
             elif event in ("os.rename", "os.link", "os.symlink"):
                 move(arguments[0], arguments[1])
+                if event == "os.link":
+                    mark(arguments[0])
+            elif event in ("os.chmod", "os.chown", "os.setxattr", "os.removexattr"):
+                mark(arguments[0])
+            elif event in ("os.utime", "os.truncate"):
+                name = below(arguments[0])
+                if name and os.path.isfile(os.path.join(root, name)):
+                    change(name)
             elif event in ("os.mkdir", "os.rmdir", "os.remove"):
                 rearrange(arguments[0])
             elif event == "subprocess.Popen":
@@ -245,6 +269,8 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
                 if read.get(name, name) is None:
                     del read[name]
                 (may_change if name in read else written).add(name)
+            elif kind == "mark":
+                marked.add(name)
             elif kind == "program":
                 programs.add(name)
             elif kind == "hidden":
@@ -288,7 +314,7 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
             there = [name for name in read if os.path.exists(os.path.join(root, name))]
             # The page itself may make files in a folder that it has listed.
             folders = {(name.rpartition("/")[0] or ".") + "/" for name in written}
-            others = {name for name in there if read[name] != look(name)} - folders - own_folders
+            others = {name for name in there if is_other(name)} - folders - own_folders
             return json.dumps(
                 {
                     "read": sorted(there),
@@ -296,7 +322,7 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
                     "unheard": sorted(unheard),
                     "edited": sorted(others - may_change),
                     "changed": sorted(others & may_change),
-                    "made": sorted(name for name in there if _is_since(read[name], began)),
+                    "made": sorted(name for name in there if _is_since(read[name], began, name in marked)),
                     "written": sorted(written),
                     "read_in": {name: sorted(read_in[name]) for name in read if name in read_in},
                     "modules": modules,
@@ -384,8 +410,9 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
 HEARD = frozenset(
     (
         "open", "os.listdir", "os.scandir", "os.chdir", "os.rename", "os.link", "os.symlink", "os.mkdir",
-        "os.rmdir", "os.remove", "sqlite3.connect", "ctypes.dlopen", "subprocess.Popen", "os.system",
-        "os.exec", "os.posix_spawn",
+        "os.rmdir", "os.remove", "os.chmod", "os.chown", "os.setxattr", "os.removexattr", "os.utime",
+        "os.truncate", "sqlite3.connect", "ctypes.dlopen", "subprocess.Popen", "os.system", "os.exec",
+        "os.posix_spawn",
     )
 )  # fmt: skip
 # Loaded where processes are started that know nothing of this one's hook.
@@ -398,11 +425,12 @@ _ANEW = (
 _TICK = 0.01
 
 
-def _is_since(look: object, began: float) -> bool:
-    """Whether a file has become what it looks like after the page began."""
+def _is_since(look: object, began: float, is_marked: bool) -> bool:
+    """Whether a file has become what it looks like after the page began; `is_marked`: the system gave it a new time."""
     if not isinstance(look, list) or len(look) != 4 or not isinstance(look[3], int):  # a folder's names
         return False
-    return max(look[3], look[1] if os.name == "nt" else 0) / 1e9 > began - _TICK
+    changed = look[1] if is_marked else max(look[3], look[1] if os.name == "nt" else 0)
+    return changed / 1e9 > began - _TICK
 
 
 def _text(word: object) -> str:
