@@ -123,6 +123,7 @@ class Course:
     deep: int = 0
     deep_value: int = 0
     linked: int = 0
+    led: int = 0  # which of three files a link within the course leads to
     extra: bool = False  # whether there is one page more
     links: bool = True  # whether a page reads through a link that leads out of the course, and one makes files
 
@@ -157,6 +158,7 @@ class Course:
         for number, value in self.binaries.items():
             found[f"raw/{number}.bin"] = f"{value}\n"
         found["raw/wide.txt"] = "0\n"
+        found |= {f"versions/{number}.csv": f"{number}\n" for number in range(3)}
         for name in DEEP:
             found[f"data/{name}/set.csv"] = f"{self.deep_value if name == DEEP[self.deep] else 0}\n"
         return found
@@ -233,7 +235,7 @@ class Course:
         up = "../" * (lesson.folder.count("/") + 1)
         deep = f"{up}data/{DEEP[self.deep]}/set.csv"
         far = f", open('{up}linked/far.csv').read()" if self.links else ""
-        code = f"print({lesson.value}, open('{deep}').read(){far})"
+        code = f"print({lesson.value}, open('{deep}').read(), open('{up}version.csv').read(){far})"
         cells = [("markdown", self._prose("c", lesson)), ("code", code), ("markdown", self._references("c"))]
         made = [
             {"cell_type": kind, "id": f"c{n}", "metadata": {}, "source": source}
@@ -294,7 +296,10 @@ class Workshop:
         link = self.root / "linked"
         if self.course.links and not link.is_symlink():
             link.symlink_to(self.far, target_is_directory=True)
-        wanted = self.course.files() | {".gitignore": "_build\n/outputs\nlinked\nmade\n__pycache__\n"}
+        version = self.root / "version.csv"
+        version.unlink(missing_ok=True)
+        version.symlink_to(f"versions/{self.course.led % 3}.csv")
+        wanted = self.course.files() | {".gitignore": "_build\n/outputs\nlinked\nversion.csv\nmade\n__pycache__\n"}
         for name, text in wanted.items():
             path = self.root / name
             if not path.is_file() or path.read_text() != text:
@@ -571,6 +576,7 @@ STEPS: dict[str, Callable[[Workshop, int, int], None]] = {
     "included": _change_the_course("parts"),
     "picture": _change_the_course("picture"),
     "linked": _change_the_course("linked"),
+    "led": _change_the_course("led"),
     "glob": _change_the_course("widely"),
     "matched": _binary,
     "deep": _deep,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,10 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", "") and "PYTHONPYCACHEPREFIX" not i
     os.environ["PYTHONPYCACHEPREFIX"] = _kept = str(ROOT / STAGE / "bytecode")
     if "PYTEST_XDIST_WORKER" not in os.environ:  # that of earlier tests' own modules and environments
         shutil.rmtree(_kept + os.path.realpath(tempfile.gettempdir()), ignore_errors=True)
+# In the background of a shell that is no terminal's nobody hears Ctrl-C, nor does what is started from there: the
+# commands under test could not be interrupted.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 CHROMIUM = next((p for p in ("chromium", "chromium-browser", "google-chrome") if shutil.which(p)), None)
 
 LONGEST = (

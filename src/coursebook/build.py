@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Protocol
 from .course import Course
 from .errors import CourseError, CourseErrors
 from .execute.events import Event, PageDone, PageFailed
+from .execute.provenance import settled
 from .failures import Failure, Failures
-from .fingerprint import code_digest
+from .files import relative, walk
+from .fingerprint import OWN, code_digest
 from .kernelspecs import interpreter
 from .live import Live
 from .memory import remember
@@ -209,7 +211,7 @@ def _bring_up_to_date(
         nonlocal done
         match event:
             case PageDone(page, notebook, provenance):
-                store.write(page.docname, notebook, provenance)
+                store.write(page.docname, notebook, settled(provenance, there, made.get(page.docname)))
                 failures.note(page.docname, None)
                 done += 1
             case PageFailed(page, error, _):
@@ -219,6 +221,7 @@ def _bring_up_to_date(
 
     if not wanted:
         return done, errors
+    there = {relative(course.root, entry.path) for entry in walk(course.root)}
     pages = [decision.page for decision in wanted]
     gpus = environment.gpus if any(page.options.device == "gpu" for page in pages) else ()
     told = [(d.page.docname, len(d.page.cells), d.seconds) for d in wanted]
@@ -228,7 +231,9 @@ def _bring_up_to_date(
             course,
             pages,
             packages={name for provenance in made.values() for name in provenance.packages},
-            inputs={name for provenance in made.values() for name in provenance.inputs},
+            inputs={
+                name for provenance in made.values() for name, digest in provenance.inputs.items() if digest != OWN
+            },
             on_gpu=bool(gpus),
             jobs=how.jobs,
             cold=how.cold,

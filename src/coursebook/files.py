@@ -18,6 +18,11 @@ INSTALLED = ("node_modules", "__pycache__")  # anywhere
 PATTERNS = (*MADE, *INSTALLED, *(f"**/{name}" for name in INSTALLED))
 
 
+def relative(root: Path, path: str) -> str:
+    """The path of what lies below `root`, relative to it and with slashes."""
+    return path[len(str(root)) + 1 :].replace(os.sep, "/")
+
+
 def can_be_input(name: str) -> bool:
     """Whether a file or folder, relative to the course's root and with slashes, may be an input of a page."""
     parts = PurePosixPath(name).parts
@@ -34,7 +39,7 @@ def walk(root: Path, left_out: Sequence[str] = MADE) -> Iterator[os.DirEntry[str
     """Each file below `root`, in the same order each time, and each link to a folder, which isn't followed.
 
     `left_out` are names at the top that are passed over, beside what is hidden or installed. What disappears meanwhile
-    isn't there.
+    isn't there, nor what nobody may look into.
     """
     top = str(root)
     stack = [top]
@@ -42,7 +47,7 @@ def walk(root: Path, left_out: Sequence[str] = MADE) -> Iterator[os.DirEntry[str
         folder = stack.pop()
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             continue
         if any(entry.name == "pyvenv.cfg" for entry in entries):  # an environment
             continue

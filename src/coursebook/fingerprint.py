@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions, version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .files import CONFIG, can_be_input, look, names_in
@@ -46,13 +46,37 @@ def language(page: Page) -> str:
 
 
 def file_digest(path: Path) -> str | None:
-    """The sha256 of a file, of a directory's names, or None where there is neither."""
-    if path.is_dir():
-        return _digest(names_in(path, is_root=(path / CONFIG).is_file()))
+    """The sha256 of a file, or None where there is none."""
     try:
-        return _content_digest(path, look(path.stat()))
+        return _content_digest(path, look(path.stat())) if path.is_file() else None
     except OSError:
         return None
+
+
+def folder_digest(root: Path, name: str, inputs: Mapping[str, str]) -> str | None:
+    """The sha256 of the names in a folder that a page has listed, or None where there is none.
+
+    `name` is relative to `root`, with a slash at its end. What the page makes itself, by its `inputs`, doesn't count.
+    """
+    path = root / name
+    try:
+        names = names_in(path, is_root=(path / CONFIG).is_file())
+    except OSError:
+        if inputs.get(name.rstrip("/")) != OWN:
+            return None
+        names = []  # it makes the folder
+    return names_digest(name, names, inputs)
+
+
+def names_digest(folder: str, names: Iterable[str], inputs: Mapping[str, str]) -> str:
+    """The same for given names."""
+    own = {PurePosixPath(name).name for name in inputs if inputs[name] == OWN and folder_of(name) == folder}
+    return _digest(sorted(set(names) - own))
+
+
+def folder_of(name: str) -> str:
+    """The folder that a file lies in, as it stands among inputs."""
+    return (name.rstrip("/").rpartition("/")[0] or ".") + "/"
 
 
 @functools.lru_cache(maxsize=10_000)
@@ -71,6 +95,11 @@ def declared_inputs(root: Path, page: Page) -> set[str]:
         if path.is_file()
     }
     return {name for name in found if can_be_input(name)}
+
+
+def own_files(root: Path, page: Page) -> set[str]:
+    """The files below `root` that the page's option `writes` names: its own doing, and no inputs."""
+    return {path.relative_to(root).as_posix() for pattern in page.options.writes for path in root.glob(pattern)}
 
 
 def beside(root: Path, page: Page, module: str) -> list[str]:
@@ -201,7 +230,13 @@ def same_version(recorded: str, installed: str, exactness: str) -> bool:
 
 
 def _digest(data: object) -> str:
-    return hashlib.sha256(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def printable(name: str) -> str:
+    """A file's name, whose bytes may be none of UTF-8, as it can be shown."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def changed_inputs(root: Path, inputs: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -209,14 +244,16 @@ def changed_inputs(root: Path, inputs: Mapping[str, str]) -> list[tuple[str, str
     found = []
     for name, digest in inputs.items():
         if digest == EDITED:
-            found.append((name, "changed while the page was executed"))
+            found.append((printable(name), "changed while the page was executed"))
             continue
         if digest == OWN:
             continue
-        now = file_digest(root / name) or ABSENT
+        now = (folder_digest(root, name, inputs) if name.endswith("/") else file_digest(root / name)) or ABSENT
         if digest.startswith(MADE):
             digest = digest.removeprefix(MADE)
             now = now or digest
         if now != digest:
-            found.append((name, "is gone" if now == ABSENT else "has appeared" if digest == ABSENT else "changed"))
+            found.append(
+                (printable(name), "is gone" if now == ABSENT else "has appeared" if digest == ABSENT else "changed")
+            )
     return found

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 import difflib
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -23,6 +24,21 @@ SUFFIXES = (".md", ".ipynb")
 _CODE_FENCE = re.compile(r"^(?:`{3,}|~{3,}|:{3,})\{code-cell\}")
 _LOADS = re.compile(r"^\s*:?load:", re.MULTILINE)
 _FENCE = re.compile(r"^\s*(?P<marker>`{3,}|~{3,}|:{3,})(?P<info>.*)$")
+
+
+def _is_globs(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) and _is_glob(item) for item in value)
+
+
+def _is_glob(text: str) -> bool:
+    """Whether a text is a glob of files below a folder."""
+    if text.startswith("/") or ".." in PurePosixPath(text).parts:
+        return False
+    try:
+        next(Path(os.devnull).glob(text), None)
+    except (ValueError, NotImplementedError, IndexError):
+        return False
+    return True
 
 
 def _is_texts(value: Any) -> bool:
@@ -76,11 +92,16 @@ class Options:
     )
     inputs: tuple[str, ...] = _option(
         (),
-        lambda value: (
-            isinstance(value, list) and all(isinstance(v, str) and not v.startswith(("/", "..")) for v in value)
-        ),
-        "a list of globs below the course's root",
+        _is_globs,
+        "a list of globs below the course's root, like data/*.csv or data/**/*.csv",
         "files below the course's root that the page reads where Python can't see it (compiled code, subprocesses)",
+        tuple,
+    )
+    writes: tuple[str, ...] = _option(
+        (),
+        _is_globs,
+        "a list of globs below the course's root, like data/*.csv or data/**/*.csv",
+        "files below the course's root that the page writes where Python can't see it, and which are no inputs",
         tuple,
     )
     max_output: float = _option(

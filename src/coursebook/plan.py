@@ -21,6 +21,7 @@ from .fingerprint import (
     declared_inputs,
     installed_version,
     kernel_name,
+    printable,
     same_version,
 )
 from .kernelspecs import NATIVE, Interpreter, interpreter
@@ -142,7 +143,10 @@ def _judge(
         *_code_reasons(page, provenance),
         *(f"{name} {what}" for name, what in changed_inputs(course.root, provenance.inputs)),
         # What the page's globs name and wasn't there, or wasn't named.
-        *(f"{name} is new" for name in sorted(declared_inputs(course.root, page) - provenance.inputs.keys())),
+        *(
+            f"{printable(name)} is new"
+            for name in sorted(declared_inputs(course.root, page) - provenance.inputs.keys())
+        ),
         *_shadow_reasons(course.root, page, provenance),
         *_package_reasons(page, provenance, environment, course.exactness),
     ]

@@ -111,7 +111,8 @@ def _tree(folder: Path, left_out: Sequence[str] = MADE) -> Iterator[str]:
         if entry.is_dir():
             yield f"{entry.path} leads elsewhere: {time.time_ns()}"  # not followed, so never known to be the same
         else:
-            yield f"{entry.path} {look(entry.stat(follow_symlinks=entry.is_file()))}"
+            with contextlib.suppress(FileNotFoundError):  # an editor's passing file
+                yield f"{entry.path} {look(entry.stat(follow_symlinks=entry.is_file()))}"
 
 
 def _row(path: Path) -> str:
@@ -153,4 +154,4 @@ def installed(places: Iterable[str] | None = None) -> list[str]:
 
 
 def _digest(rows: list[str]) -> str:
-    return hashlib.sha256("\n".join(rows).encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256("\n".join(rows).encode("utf-8", "surrogatepass")).hexdigest()

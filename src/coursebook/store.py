@@ -12,6 +12,7 @@ import difflib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -259,4 +260,6 @@ def _serialize(docname: str, notebook: nbformat.NotebookNode, provenance: Proven
         "outputs_sha256": outputs_digest(nbformat.from_dict(stored)),  # type: ignore[no-untyped-call]
         "provenance": asdict(provenance),
     }
-    return json.dumps(stored, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    text = json.dumps(stored, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    # The names of files may have bytes that are none of UTF-8, for which Python has halves of surrogate pairs.
+    return re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):04x}", text)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ..course import Course
 from ..errors import CourseError
-from ..fingerprint import file_digest
+from ..fingerprint import folder_digest
 from ..git import commit_of
 from ..page import Page
 from . import dispatch, scheduler
@@ -117,7 +117,9 @@ class Cluster:
         if not isinstance(event, PageDone):
             return event
         inputs = {
-            name: (file_digest(self._course.root / name) or digest) if name.endswith("/") else digest
+            name: (folder_digest(self._course.root, name, event.provenance.inputs) or digest)
+            if name.endswith("/")
+            else digest
             for name, digest in event.provenance.inputs.items()
         }
         return replace(event, provenance=replace(event.provenance, inputs=inputs))

@@ -1,7 +1,8 @@
 """The fork server: a process that has imported what the pages import, and forks a kernel on request.
 
 Started by `kernels.py` with the number of a socket's descriptor and that of its process. It reads one JSON object a
-line: first `{"kernel": [...], "modules": [...]}`, what kernels are made of and what pages import; then `{"number": ...,
+line: first `{"kernel": [...], "modules": [...]}`, what kernels are made of and what pages import, and
+answers `{"loaded": [...]}`, what the latter brought along; then `{"number": ...,
 "arguments": [...], "cwd": ..., "environment": {...}}` for each kernel, which it answers with `{"number": ..., "pid":
 ...}` (null: it can't fork), and `{"end": number}` when nobody wants that kernel any more. It never starts a thread or a
 parallel region of its own and never touches CUDA, because a process that did can't be forked safely. When the socket
@@ -41,7 +42,7 @@ def main(descriptor: int, parent: int) -> None:
                 kernels.end(request["end"])
                 continue
             if "modules" in request:
-                answer: dict[str, Any] = {"imported": _import(request["kernel"], request["modules"])}
+                answer: dict[str, Any] = {"loaded": _import(request["kernel"], request["modules"])}
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whatever a module made of it
                 die_with_parent(None)  # from here on it hears of that by itself, and has kernels to kill before
             else:
@@ -104,26 +105,24 @@ def _kill_group(pid: int) -> None:
 
 
 def _import(kernel: list[str], modules: list[str]) -> list[str]:
-    """Import what can be imported; what can't will say so in the page that needs it."""
-    done: list[str] = []
+    """Import what can be imported; what can't will say so in the page that needs it. Returns what `modules` brought
+    along, by the names at the top."""
     # While modules are made nothing becomes garbage, and a collector that looks for it takes a sixth of the time. What
     # they leave is then put out of its sight for good: in a kernel it would touch, and so copy, every shared page.
     gc.disable()
     with _silence():
-        _try(kernel, done)
+        _try(kernel)
+        before = set(sys.modules)
         with _streams_of_the_kernel():
-            _try(modules, done)
+            _try(modules)
     gc.freeze()
-    return done
+    return sorted({name.partition(".")[0] for name in sys.modules.keys() - before})
 
 
-def _try(modules: list[str], done: list[str]) -> None:
+def _try(modules: list[str]) -> None:
     for name in modules:
-        try:
+        with contextlib.suppress(BaseException):
             importlib.import_module(name)
-        except BaseException:
-            continue
-        done.append(name)
 
 
 class _Stream:

@@ -78,7 +78,7 @@ class ForkServer:
         )
         theirs.close()
         self._lock = asyncio.Lock()
-        self._is_warm = False
+        self._loaded: frozenset[str] | None = None  # known when it is warm
         with contextlib.suppress(OSError):  # it has died; whoever wants a kernel of it will hear
             ours.sendall(_line({"kernel": list(ALWAYS), "modules": list(dict.fromkeys(_ahead(modules)))}))
         ours.setblocking(False)
@@ -88,10 +88,8 @@ class ForkServer:
 
         A kernel whose caller was cancelled meanwhile is ended.
         """
+        await self.loaded()
         async with self._lock:
-            if not self._is_warm:
-                await self._answer()
-                self._is_warm = True
             number = next(self._numbers)
             request = {"number": number, "arguments": arguments, "cwd": cwd, "environment": dict(environment)}
             try:
@@ -101,6 +99,14 @@ class ForkServer:
                 if isinstance(error, OSError) and not isinstance(error, ConnectionError):
                     raise ConnectionError(f"a forked kernel can't be held: {error}") from error
                 raise
+
+    async def loaded(self) -> frozenset[str]:
+        """The modules, by the names at the top, that its kernels have from it and wouldn't have by themselves. Waits
+        until it has imported them. Raises ConnectionError when it has died."""
+        async with self._lock:
+            if self._loaded is None:
+                self._loaded = frozenset((await self._answer())["loaded"])
+            return self._loaded
 
     async def _forked(self, request: Mapping[str, Any]) -> Forked:
         await self._send(request)
@@ -157,7 +163,7 @@ class ForkServer:
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)
         self._control.close()
-        if not self._is_warm:
+        if self._loaded is None:
             self._process.kill()  # it has no kernels yet, and would import to the end before it listens
         try:
             self._process.wait(timeout=5)

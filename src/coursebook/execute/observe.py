@@ -19,13 +19,25 @@ import warnings
 from urllib.parse import unquote
 
 NAME = "_coursebook_observe"
-# Programs that read nothing of a course.
+# Programs that read nothing of a course; the others there only without one of these words.
 _HARMLESS = (
-    "conda", "date", "echo", "false", "free", "hostname", "lscpu", "nproc", "nvidia-smi", "pip", "sleep", "true",
-    "uname", "uv", "which",
-)  # fmt: skip
+    "date",
+    "echo",
+    "false",
+    "free",
+    "hostname",
+    "lscpu",
+    "nproc",
+    "nvidia-smi",
+    "sleep",
+    "true",
+    "uname",
+    "which",
+)
+_INSTALLERS = {"conda": ("run",), "mamba": ("run",), "pip": ("-e", "."), "uv": ("run", "-e", ".")}
 _SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "cmd", "cmd.exe")
 _STANDARD = os.path.dirname(os.__file__) + os.sep
+_PACKAGES = re.compile(r"[/\\](site|dist)-packages([/\\]|$)")
 
 
 def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, hears_deprecations: bool) -> None:
@@ -38,12 +50,13 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
     read_in: dict[str, set[int]] = {}  # by path: in which of the cells that ran, from 1
     ran, began = 0, time.time()
     written: set[str] = set()  # by the page itself: no inputs
-    own_folders: set[str] = set()
+    removed: set[str] = set()
     may_change: set[str] = set()  # what the page reads and may change, itself or by a program
     marked: set[str] = set()  # what the page gives permissions or one more name, which changes nothing in it
     links: dict[str, str] = {}  # by where a link leads that the page has gone through: its path below the root
     programs: set[str] = set()
     hidden: set[str] = set()
+    kinds = {"remove": removed, "mark": marked, "program": programs, "hidden": hidden}
     # What is installed may lie in the course, or have a link there; but a system's `/usr` holds data as well.
     places = {os.path.realpath(place) + os.sep for place in (sys.prefix, sys.base_prefix)}
     environments = {place for place in places if place.startswith(root + os.sep)} | {
@@ -62,17 +75,21 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
         if ran == 1:
             began = time.time()
 
-    def relative(path: object, folder: str = "") -> str:
-        """The path relative to the root, with slashes, or nothing for what isn't below."""
-        if isinstance(path, bytes):
-            path = os.fsdecode(path)
-        if not isinstance(path, (str, os.PathLike)):
+    def whole(path: object, folder: str = "") -> str:
+        if isinstance(path, int):
+            return os.readlink(f"/proc/self/fd/{path}")
+        return os.path.join(folder or os.getcwd(), os.fsdecode(path))  # type: ignore[arg-type]
+
+    def relative(path: object, folder: str = "", follows: bool = True) -> str:
+        """The path relative to the root, with slashes, or nothing for what isn't below. What is a link itself counts
+        as what it leads to, or not (`follows`)."""
+        if not isinstance(path, (str, bytes, os.PathLike)):
             return ""
-        full = os.fspath(path)
-        if not os.path.isabs(full):
-            full = os.path.join(folder or os.getcwd(), full)
+        full = whole(path, folder)
         real = os.path.realpath(full)
-        if real.startswith(installed) or "-packages" + os.sep in real[len(root) :]:
+        if not follows:
+            real = os.path.join(os.path.realpath(os.path.dirname(full)), os.path.basename(full))
+        if real.startswith(installed) or _PACKAGES.search(real[len(root) :]):
             return ""
         if real.startswith(root + os.sep):
             return real[len(root) + 1 :].replace(os.sep, "/")
@@ -83,14 +100,16 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
         full = os.path.abspath(full)
         return full[len(root) + 1 :].replace(os.sep, "/") if full.startswith(root + os.sep) else ""
 
-    def below(path: object, folder: str = "") -> str:
+    def below(path: object, folder: str = "", follows: bool = True, tells: bool = True) -> str:
         """The path relative to the root of what may be an input, or nothing."""
-        name = relative(path, folder)
+        return as_input(relative(path, folder, follows), tells)
+
+    def as_input(name: str, tells: bool) -> str:
         parts = name.split("/")
         if not name or parts[0] in made:
             return ""
         if any(part.startswith(".") for part in parts):
-            if name not in hidden and _is_by_page():
+            if tells and name not in hidden and _is_by_page():
                 hidden.add(name)
                 here.news.append(["hidden", name])
             return ""
@@ -98,6 +117,18 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
             # A module read from its cache: `__pycache__/name.cpython-311.pyc` stands for `name.py`.
             parts[-2:] = [parts[-1].split(".")[0] + ".py"]
         return "/".join(parts)
+
+    def names_of(path: object, folder: str = "", tells: bool = True) -> list[str]:
+        """The same, and beside it the path of the link by which it is reached: that may lead elsewhere one day."""
+        name = below(path, folder, tells=tells)
+        if not name:
+            return []
+        full = whole(path, folder)
+        given = os.path.abspath(full)
+        # With `..` behind a link in it, a path leads elsewhere than it reads.
+        is_so = given.startswith(root + os.sep) and os.path.realpath(given) == os.path.realpath(full)
+        as_given = as_input(given[len(root) + 1 :].replace(os.sep, "/"), False) if is_so else ""
+        return [name, as_given] if as_given not in ("", name) else [name]
 
     def note(name: str, may_be_absent: bool = True) -> None:
         if name in written or (name in read and ran in read_in[name]):
@@ -116,27 +147,25 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
         (may_change if name in read else written).add(name)
         here.news.append(["write", name])
 
-    def rearrange(path: object) -> None:
-        """The page changes which names there are in a folder."""
-        name = "" if "__pycache__" in _text(path) else below(path)
-        if name:
-            own_folders.add((name.rpartition("/")[0] or ".") + "/")
+    def remove(path: object) -> None:
+        """The page removes a file or a folder, or gives it another name."""
+        if name := below(path, follows=False):
+            removed.add(name)
+            here.news.append(["remove", name])
 
-    def move(source: object, target: object) -> None:
+    def make(path: object) -> None:
         """What gets a name is written, though nobody opens it: by import, too, which is no business of the page's."""
-        rearrange(source)
-        rearrange(target)
-        name = "" if "__pycache__" in _text(target) else below(target)
+        name = "" if "__pycache__" in _text(path) else below(path, follows=False)
         if name:
             write(name)
 
     def mark(path: object) -> None:
         """The page changes what the system knows of a file, and not what is in it. By another name it may be read."""
-        name = below(path)
-        if name and os.path.isfile(os.path.join(root, name)):
-            note(name)
-            marked.add(name)
-            here.news.append(["mark", name])
+        for name in names_of(whole(path)):
+            if os.path.isfile(os.path.join(root, name)):
+                note(name)
+                marked.add(name)
+                here.news.append(["mark", name])
 
     def is_other(name: str) -> bool:
         """Whether it isn't what it was when it was first read."""
@@ -144,6 +173,11 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
         if name in marked and isinstance(first, list) and isinstance(now, list):
             return first[:3] != now[:3]  # without the time that the system gave it
         return first != now
+
+    def is_removed(name: str) -> bool:
+        """Whether it is gone by the page's own doing, with its folder or alone."""
+        parts = name.split("/")
+        return name in may_change or any("/".join(parts[: n + 1]) in removed for n in range(len(parts)))
 
     def change(name: str) -> None:
         """The page may read and may write it: its own where it wasn't there before."""
@@ -165,20 +199,23 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
         return [found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns]
 
     def opened(path: object, mode: object, flags: object) -> None:
-        name = below(path)
+        names = names_of(path)
         if not isinstance(flags, int):
             flags = os.O_RDONLY if mode in (None, "r", "rb") else os.O_WRONLY
         is_written = bool(flags & (os.O_WRONLY | os.O_RDWR))
         is_bytecode = "__pycache__" in _text(path)  # of a module that was read, which stands for it otherwise
-        if not name or (is_written and is_bytecode) or os.path.isdir(os.path.join(root, name)):
+        if not names or (is_written and is_bytecode) or os.path.isdir(os.path.join(root, names[0])):
             return
-        if flags & os.O_RDWR and not flags & os.O_TRUNC:
-            change(name)
-        elif is_written:
-            write(name)
-        else:
-            # A name that os.open gets may be relative to a folder that it doesn't tell of.
-            note(name, may_be_absent=mode is not None)
+        if flags & os.O_EXCL and os.path.lexists(whole(path)):  # it is going to fail
+            return
+        for name in names:
+            if is_written and flags & os.O_TRUNC:
+                write(name)
+            elif is_written:
+                change(name)
+            else:
+                # A name that os.open gets may be relative to a folder that it doesn't tell of.
+                note(name, may_be_absent=mode is not None)
 
     def listed(path: object, caller: str) -> None:
         # Whatever looks for modules or installed packages lists the folder that the page is in, too; that says nothing
@@ -186,8 +223,8 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
         if "importlib" not in caller and not caller.endswith("pkgutil.py"):
             path = path if path is not None else "."
             is_root = isinstance(path, (str, bytes, os.PathLike)) and os.path.realpath(os.fsdecode(path)) == root
-            name = "." if is_root else below(path)
-            if name:
+            # Whoever walks through all folders meets hidden ones, too.
+            for name in ["."] if is_root else names_of(path, tells=False):
                 note(name + "/")
 
     def run(words: object, folder: object) -> None:
@@ -198,15 +235,19 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
         program = os.path.basename(texts[0])
         if program in _SHELLS and "-c" in texts[:-1]:
             commands = _split(texts[texts.index("-c") + 1])
+        for inner in re.findall(r"\$\(([^()]*)\)|`([^`]*)`", " ".join(texts)):
+            commands += _split("".join(inner))
         for command in commands:
             name = os.path.basename(command[0]) if command else ""
-            if name and name not in _HARMLESS and name not in programs and _is_by_page():
+            if name and not _is_harmless(command) and name not in programs and _is_by_page():
                 programs.add(name)
                 here.news.append(["program", name])
-            for word in command:
-                name = below(word, base)
-                if name and os.path.isfile(os.path.join(root, name)):
-                    change(name)
+            for before, word in zip(["", *command], command, strict=False):
+                for name in names_of(word, base):
+                    if before == ">" and not os.path.isdir(os.path.join(root, name)):
+                        write(name)
+                    elif os.path.isfile(os.path.join(root, name)):
+                        change(name)
 
     def hear(event: str, arguments: tuple) -> None:  # type: ignore[type-arg]
         if event not in HEARD or getattr(here, "is_busy", False):
@@ -222,23 +263,29 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
                 if name and not os.path.realpath(arguments[0]).startswith(root + os.sep):
                     links[os.path.realpath(arguments[0])] = name
             elif event == "sqlite3.connect":
-                if name := below(_database(arguments[0])):
+                for name in names_of(_database(arguments[0])):
                     change(name)
             elif event == "ctypes.dlopen":
-                if name := below(arguments[0]):
+                for name in names_of(arguments[0]):
                     note(name, may_be_absent=False)
-            elif event in ("os.rename", "os.link", "os.symlink"):
-                move(arguments[0], arguments[1])
+            elif event == "os.rename":
+                remove(arguments[0])
+                make(arguments[1])
+            elif event == "os.mkdir":
+                make(arguments[0])
+            elif event in ("os.link", "os.symlink"):
+                if not os.path.lexists(whole(arguments[1])):  # else it is going to fail
+                    make(arguments[1])
                 if event == "os.link":
                     mark(arguments[0])
+            elif event in ("os.remove", "os.rmdir", "shutil.rmtree"):
+                remove(arguments[0])
             elif event in ("os.chmod", "os.chown", "os.setxattr", "os.removexattr"):
                 mark(arguments[0])
             elif event in ("os.utime", "os.truncate"):
-                name = below(arguments[0])
-                if name and os.path.isfile(os.path.join(root, name)):
-                    change(name)
-            elif event in ("os.mkdir", "os.rmdir", "os.remove"):
-                rearrange(arguments[0])
+                for name in names_of(arguments[0]):
+                    if os.path.isfile(os.path.join(root, name)):
+                        change(name)
             elif event == "subprocess.Popen":
                 run(arguments[1], arguments[2])
             elif event == "os.system":
@@ -258,10 +305,14 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
         """What forked processes have told."""
         try:
             with open(shared, encoding="utf-8") as file:
-                rows = [json.loads(row) for row in file]
-        except (OSError, ValueError):
+                lines = file.readlines()
+        except OSError:
             return
-        for kind, name, *more in rows:
+        for line in lines:
+            try:
+                kind, name, *more = json.loads(line)
+            except ValueError:  # it was killed when it told this
+                continue
             if kind == "read" and name not in written:
                 read.setdefault(name, more[0])
                 read_in.setdefault(name, set()).add(more[1])
@@ -269,20 +320,17 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
                 if read.get(name, name) is None:
                     del read[name]
                 (may_change if name in read else written).add(name)
-            elif kind == "mark":
-                marked.add(name)
-            elif kind == "program":
-                programs.add(name)
-            elif kind == "hidden":
-                hidden.add(name)
+            elif kind in kinds:
+                kinds[kind].add(name)
 
     def report() -> str:
         """What was seen, as JSON.
 
         Paths below the root: `read`, `absent` (were to be read and aren't there), `unheard` (modules, which were read
-        before anybody could look at them), `edited` (somebody else changed them since they were read), `changed` (the
-        page itself did), `made` (there when they were first read, but not when the page began), `written` (by the page
-        alone), `hidden` (the page's own code read them).
+        before anybody could look at them), `edited` (somebody else changed or removed them since they were read),
+        `changed` (the page itself did), `made` (when they were first read they had come or changed since the page
+        began), `written` (by the page alone, folders as well), `hidden` (the page's own code read them). `listed` has
+        by folder, with a slash at its end, the names that there were when it was listed first.
         `read_in` has by path, of the cells that ran, those that read it, from 1; `modules` the paths of the course's
         modules by name, `elsewhere` the files of those that are neither the course's nor installed. `programs` are
         those that the page's own code ran, `own_processes` tells whether it started Python anew in others. `prefix` is
@@ -296,6 +344,7 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
             heard = set(read)
             modules, elsewhere = _modules()
             unheard = read.keys() - heard
+            first = dict(read)  # a thread of the page's may be reading still
             gpu = {"cuda": "", "cuda_memory": 0, "offered": "", "blind": False}
             torch = sys.modules.get("torch")
             if torch is not None and asks_for_gpu:
@@ -311,24 +360,26 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
                 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
             except ImportError:  # Windows
                 peak = 0
-            there = [name for name in read if os.path.exists(os.path.join(root, name))]
-            # The page itself may make files in a folder that it has listed.
-            folders = {(name.rpartition("/")[0] or ".") + "/" for name in written}
-            others = {name for name in there if is_other(name)} - folders - own_folders
+            files = {name: looked for name, looked in first.items() if not name.endswith("/")}
+            there = {name for name in files if os.path.exists(os.path.join(root, name))}
+            came = {name for name, looked in files.items() if _is_since(looked, began, name in marked)}
+            gone = {name for name in files.keys() - there - came if files[name] and not is_removed(name)}
+            others = {name for name in there if is_other(name)} | gone
             return json.dumps(
                 {
                     "read": sorted(there),
-                    "absent": sorted(name for name, first in read.items() if first is None and name not in there),
+                    "listed": {name: first[name] for name in first.keys() - files.keys() if first[name] is not None},
+                    "absent": sorted(name for name in first.keys() - there if first[name] is None),
                     "unheard": sorted(unheard),
                     "edited": sorted(others - may_change),
                     "changed": sorted(others & may_change),
-                    "made": sorted(name for name in there if _is_since(read[name], began, name in marked)),
-                    "written": sorted(written),
-                    "read_in": {name: sorted(read_in[name]) for name in read if name in read_in},
+                    "made": sorted(came & there),
+                    "written": sorted(name for name in set(written) if os.path.lexists(os.path.join(root, name))),
+                    "read_in": {name: sorted(read_in[name]) for name in first if name in read_in},
                     "modules": modules,
                     "elsewhere": elsewhere,
-                    "programs": sorted(programs),
-                    "hidden": sorted(hidden),
+                    "programs": sorted(set(programs)),
+                    "hidden": sorted(set(hidden)),
                     "own_processes": any(name in sys.modules.keys() - before for name in _ANEW),
                     "prefix": os.path.realpath(sys.prefix),
                     "path": [place for place in sys.path if place],
@@ -388,7 +439,7 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
             ):
                 if "ipykernel_" in code or code.startswith(root + os.sep) or os.sep + "IPython" + os.sep in code:
                     return True
-                if not code.startswith(_STANDARD) or "-packages" in code:
+                if not code.startswith(_STANDARD) or _PACKAGES.search(code):
                     return False
             frame = frame.f_back  # type: ignore[attr-defined]
         return True  # a thread of the standard library's, as IPython runs `%%bash` in
@@ -410,7 +461,7 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
 HEARD = frozenset(
     (
         "open", "os.listdir", "os.scandir", "os.chdir", "os.rename", "os.link", "os.symlink", "os.mkdir",
-        "os.rmdir", "os.remove", "os.chmod", "os.chown", "os.setxattr", "os.removexattr", "os.utime",
+        "os.rmdir", "os.remove", "shutil.rmtree", "os.chmod", "os.chown", "os.setxattr", "os.removexattr", "os.utime",
         "os.truncate", "sqlite3.connect", "ctypes.dlopen", "subprocess.Popen", "os.system", "os.exec",
         "os.posix_spawn",
     )
@@ -435,6 +486,11 @@ def _is_since(look: object, began: float, is_marked: bool) -> bool:
 
 def _text(word: object) -> str:
     return os.fsdecode(word) if isinstance(word, (str, bytes, os.PathLike)) else str(word)
+
+
+def _is_harmless(command: list[str]) -> bool:
+    name = os.path.basename(command[0])
+    return name in _HARMLESS or (name in _INSTALLERS and not {*_INSTALLERS[name]} & {*command[1:]})
 
 
 def _split(command: str) -> list[list[str]]:
@@ -466,4 +522,8 @@ def _database(name: object) -> object:
 
 def _is_installed(source: str) -> bool:
     full = os.path.realpath(source)
-    return "-packages" in full or full.startswith((os.path.realpath(_STANDARD), "/dev/", "/proc/")) or "<" in source
+    return (
+        bool(_PACKAGES.search(full))
+        or full.startswith((os.path.realpath(_STANDARD), "/dev/", "/proc/"))
+        or "<" in source
+    )

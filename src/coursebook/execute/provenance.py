@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 import platform
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..course import Course
@@ -23,9 +23,13 @@ from ..fingerprint import (
     declared_inputs,
     distributions_of,
     file_digest,
+    folder_of,
     imported_modules,
     is_released,
     modules_in,
+    names_digest,
+    own_files,
+    printable,
 )
 from ..kernelspecs import Interpreter
 from ..page import Page
@@ -67,7 +71,7 @@ def provenance_of(course: Course, page: Page, seen: Mapping[str, Any], execution
         cell_inputs=cell_inputs(course.root, page, inputs, seen),
         packages=kernel.distributions_of(modules) if kernel else distributions_of(modules),
         kernel=kernel.name if kernel else "",
-        imports=_from_elsewhere(course, page),
+        imports=_from_elsewhere(course, page, modules),
         unseen=_unseen(page, modules, seen),
         device="gpu" if seen.get("cuda") else "cpu",
         device_name=seen.get("cuda", ""),
@@ -87,23 +91,56 @@ def _inputs(course: Course, page: Page, seen: Mapping[str, Any], since: datetime
     """The observed inputs and those that the page's globs name, each with its sha256; not the page itself.
 
     What was looked for in vain is ABSENT. What somebody changed meanwhile is EDITED: nobody knows what the page read.
-    What the page itself changed is none: it is told of as not watched.
+    What came or changed after the page had begun and before it read it is MADE: see `settled`. What the page itself
+    changed is none: it is told of as not watched.
     """
-    declared, written = declared_inputs(course.root, page), set(seen.get("written", ()))
-    edited, changed = set(seen.get("edited", ())), set(seen.get("changed", ()))
+    declared = declared_inputs(course.root, page)
+    listed = seen.get("listed", {})
+    written, changed = {*seen.get("written", ()), *own_files(course.root, page)}, set(seen.get("changed", ()))
+    edited, made = set(seen.get("edited", ())), set(seen.get("made", ()))
     # Nobody could look at these when they were read.
     unheard = {*seen.get("unheard", ()), *(declared - set(seen.get("read", ())))}
-    made = set(seen.get("made", ()))
     found = dict.fromkeys(seen.get("absent", ()), ABSENT) | dict.fromkeys(declared & (written | changed), OWN)
-    for name in {*seen.get("read", ()), *declared} - {page.path.as_posix()} - written - changed:
+    # Of the names in a folder those count that the page doesn't make.
+    found |= {name: OWN for name in written if folder_of(name) in listed or f"{name}/" in listed}
+    for name in {*seen.get("read", ()), *declared, *edited} - {page.path.as_posix()} - written - changed:
         path = course.root / name
         before = look_at(path)
         digest = file_digest(path)
-        is_newer = name in unheard and not path.is_dir() and is_changed_since(path, since.timestamp())
-        is_edited = name in edited or is_newer or look_at(path) != before
-        if digest:
-            found[name] = EDITED if is_edited else MADE + digest if name in made else digest
+        if name in unheard and is_changed_since(path, since.timestamp()):
+            found[name] = MADE + EDITED
+        elif name in edited or look_at(path) != before:
+            found[name] = MADE + EDITED if name in made else EDITED
+        elif digest:
+            found[name] = MADE + digest if name in made else digest
+    for folder, names in listed.items():
+        found[folder] = names_digest(folder, names, found)
     return dict(sorted(found.items()))
+
+
+def settled(now: Provenance, there: Collection[str], earlier: Provenance | None) -> Provenance:
+    """The provenance `now` of a page, with an answer for what came or changed while it was executed.
+
+    That is the page's own if it wasn't `there` (the course's files before), or was the page's own by its `earlier`
+    provenance already. Else somebody has edited it: before the page read it, which does no harm, or afterwards.
+    """
+    inputs, unseen = dict(now.inputs), dict.fromkeys(now.unseen)
+    was = earlier.inputs if earlier else {}
+    is_same = earlier is not None and earlier.code == now.code
+    for name, digest in now.inputs.items():
+        if not digest.startswith(MADE):
+            continue
+        before = was.get(name, ABSENT)
+        is_own = before == OWN or before.startswith(MADE) or (before == ABSENT and name not in there)
+        if digest != MADE + EDITED:
+            inputs[name] = digest if is_own else digest.removeprefix(MADE)
+        # Twice by the same code, before and after it was read: nobody else is as regular.
+        elif is_own or (before == EDITED and is_same):
+            inputs[name] = OWN
+            unseen[f"{printable(name)}, which the page changes"] = None
+        else:
+            inputs[name] = EDITED
+    return replace(now, inputs=inputs, unseen=tuple(unseen))
 
 
 def _modules(course: Course, page: Page, read: Iterable[str]) -> set[str]:
@@ -116,11 +153,12 @@ def _modules(course: Course, page: Page, read: Iterable[str]) -> set[str]:
     return found
 
 
-def _from_elsewhere(course: Course, page: Page) -> tuple[str, ...]:
-    """The modules that the page imports and that don't lie beside it: one that comes would be imported instead."""
+def _from_elsewhere(course: Course, page: Page, modules: Iterable[str]) -> tuple[str, ...]:
+    """Those of the `modules`, which the page or a module of the course imports, that don't lie beside the page: one
+    that comes would be imported instead."""
     if course.execution("run_in_temp", False):
         return ()
-    names = sorted(imported_modules(page.cells))
+    names = sorted(modules)
     return tuple(name for name in names if not beside(course.root, page, name))
 
 
@@ -128,17 +166,19 @@ def _unseen(page: Page, modules: set[str], seen: Mapping[str, Any]) -> tuple[str
     """What the outputs may depend on and nobody could see, in words that follow on "not watched:"."""
     if not seen:  # no observer: another language, or the page took it away
         return () if page.options.inputs else ("what the page reads, as its kernel can't be observed",)
-    found = [f"what {name} reads" for name in seen.get("programs", ())]
+    found = [f"what {printable(name)} reads" for name in seen.get("programs", ())]
     code = "\n".join(cell.source for cell in page.cells)
     for name in OPENS_BY_ITSELF:
-        if name in modules or ("." in name and re.search(rf"\b{re.escape(name)}\b", code)):
+        package, _, part = name.partition(".")
+        dotted = rf"\b{package}\s*\.\s*{part}\b|\bfrom\s+{package}\s+import\b[^\n;]*\b{part}\b"
+        if name in modules or (part and re.search(dotted, code)):
             found.append(f"files that {name} opens")
     elsewhere = sorted(name for name in modules & seen.get("elsewhere", {}).keys() if not is_released(name))
     found += [f"the module {name} from outside of the course" for name in elsewhere]
-    found += [f"the hidden file {name}" for name in seen.get("hidden", ())]
+    found += [f"the hidden file {printable(name)}" for name in seen.get("hidden", ())]
     if seen.get("own_processes"):
         found.append("what processes read that it starts")
-    found += [f"{name}, which the page changes" for name in seen.get("changed", ())]
+    found += [f"{printable(name)}, which the page changes" for name in seen.get("changed", ())]
     # Declared inputs are what such a page is asked for, except by modules.
     can_be_declared = ("what ", "files ")
     return tuple(text for text in found if not (page.options.inputs and text.startswith(can_be_declared)))

@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 from ..course import Course
 from ..errors import ANSI, CellFailed, CellTimedOut, CourseError, KernelDied, TooMuchOutput
-from ..files import MADE
+from ..files import MADE, walk
 from ..fingerprint import kernel_name
 from ..kernelspecs import of_kernel
 from ..machine import descendants, resident_memory
@@ -38,6 +38,8 @@ from .kernels import ForkServer, warm
 from .provenance import Execution, provenance_of
 
 DEFAULT_TIMEOUT = 600.0
+# A page that has modules looked for in other folders, too.
+_OTHER_PLACES = re.compile(r"\bsys\.path\b|\baddsitedir\b")
 # Seconds that a cell has to tidy up in, once it was interrupted because its time is over.
 GRACE = 5.0
 SHORT = "/tmp"  # where the sockets go if the path of the temporary folder is too long for them
@@ -90,7 +92,7 @@ class Session:
         # A page that doesn't ask for a GPU doesn't see one: it says the same wherever it is executed.
         environment = {**self._setting.environment, "CUDA_VISIBLE_DEVICES": self._gpu}
         try:
-            with warm(client.kernel, self._setting.server):
+            with warm(client.kernel, await self._server(folder)):
                 await _start(client, folder, environment)
             if _language_of(client) == "python":  # the kernel's word counts: a page may name its kernel alone
                 shared = temporary / "seen"
@@ -100,6 +102,21 @@ class Session:
             name = self._notebook.metadata.get("kernelspec", {}).get("name", "python3")
             raise CourseError(page.path, None, f"the kernel {name!r} could not be started: {error}") from None
         self._seconds += time.perf_counter() - started
+
+    async def _server(self, folder: Path) -> ForkServer | None:
+        """The fork server whose kernels import as others do in this folder; None where there is none."""
+        server = self._setting.server
+        if server is None:
+            return None
+        try:
+            loaded = await server.loaded()
+        except ConnectionError:
+            return None
+        names = _modules_beside(folder)
+        if any(_OTHER_PLACES.search(cell.source) for cell in self.page.cells):
+            names |= {name for entry in walk(self._setting.course.root) for name in _module_of(entry.path)}
+        # What it has imported the page would import from elsewhere.
+        return None if names & loaded else server
 
     def _folder(self, above: str | None = None) -> Path:
         """A new folder that only this user may enter, until the session stops."""
@@ -260,6 +277,17 @@ class _Client(NotebookClient):
         """Have nothing more to do with the cell that was interrupted."""
         if self._ending is not None:
             self._ending.cancel()
+
+
+def _modules_beside(folder: Path) -> set[str]:
+    """The modules that a kernel in this folder imports from there, and from nowhere else."""
+    found = [*folder.glob("*.py"), *folder.glob("*/__init__.py")]
+    return {name for path in found for name in _module_of(str(path))}
+
+
+def _module_of(path: str) -> Iterator[str]:
+    if path.endswith(".py"):
+        yield Path(path).parent.name if Path(path).name == "__init__.py" else Path(path).stem
 
 
 def _can_hold_sockets(folder: Path) -> bool:
