@@ -31,6 +31,8 @@ from ..page import Page
 LIMIT = 500 * 10**6  # bytes of all files together
 _FORMAT: dict[str, Any] = {"format": tarfile.PAX_FORMAT, "encoding": "utf-8"}
 _GENERATED = ("_build", "outputs")
+# What no name may have in it where it is opened: on Windows these lead elsewhere, elsewhere they are letters.
+_NEVER = frozenset("\\:\0" if os.name == "nt" else "\0")
 # Private keys, as tools name them.
 _KEYS = ("*.pem", "*.key", "*.p12", "*.pfx", "*.ppk", "id_rsa", "id_dsa", "id_ecdsa*", "id_ed25519*")
 
@@ -107,7 +109,7 @@ def open_parcel(path: Path, digest: str, folder: Path) -> None:
 
 def _put(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
     parts = member.name.split("/")
-    if any(part in ("", ".", "..") or {*part} & {*"\\:\0"} for part in parts):
+    if any(part in ("", ".", "..") or {*part} & _NEVER for part in parts):
         raise Damaged(f"{member.name!r} is no plain path below the course")
     path = folder.joinpath(*parts)
     if member.isdir():
