@@ -28,7 +28,7 @@ from typing import Any
 
 import pytest
 
-from conftest import HEAD, ROOT, Built, Tiny, until
+from conftest import CONFIG, HEAD, ROOT, Built, Tiny, until
 from coursebook.cli import main
 from coursebook.course import Course
 from coursebook.errors import CellFailed, CellTimedOut, CourseError, KernelDied, TooMuchOutput
@@ -892,12 +892,103 @@ def test_a_parcel_holds_what_git_knows_and_what_pages_read(
     assert (made.path.parent / "x/data/set.csv").read_text() == "2", "as it is in the working tree"
 
 
+def test_an_ignored_page_takes_nothing_else_along(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> None:
+    tiny.cells("print(1)").write({".gitignore": "/days/\nsecrets.json\n", "secrets.json": "", "days/answers.csv": ""})
+    checkout(tiny.root)
+    folder, known = tmp_path_factory.mktemp("parcel"), [".gitignore", "_config.yml", "_toc.yml", "index.md"]
+    assert packed(tiny, folder / "1")[1] == sorted([*known, "days/one.md"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere both names are one file's")
+def test_git_may_spell_otherwise_what_it_knows(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> None:
+    toc, git = "e\u0301.md", "\u00e9.md"
+    tiny.cells("print(1)", name=toc).write(
+        {
+            "_config.yml": f"{CONFIG}exclude_patterns: ['{git}']\n",
+            "_toc.yml": f"format: jb-book\nroot: index\nchapters:\n  - file: {toc}\n",
+            ".gitignore": f"*.yml\nindex.md\n{toc}\nsecrets.json\n",
+            git: "", "days/one.md": None, "secrets.json": "",
+        }
+    )  # fmt: skip
+    checkout(tiny.root)
+    assert packed(tiny, tmp_path_factory.mktemp("parcel") / "1")[1] == [".gitignore", toc, git]
+
+
+def test_a_course_that_a_checkout_ignores_travels_as_without_git(
+    tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outer = tiny.root
+    outer.joinpath(".gitignore").write_text("/course/*\n!/course/kept.txt\n")
+    tiny.root = outer / "course"
+    tiny.cells("print(1)").write({name: outer.joinpath(name).read_text() for name in ("_config.yml", "_toc.yml")})
+    tiny.write({"index.md": "# Home\n", "kept.txt": "", "data.csv": ""})
+    checkout(outer)
+    names = packed(tiny, tmp_path_factory.mktemp("parcel") / "1")[1]
+    assert {*names} == {"_config.yml", "_toc.yml", "index.md", "days/one.md", "data.csv", "kept.txt"}
+
+
+def test_of_ignored_files_in_a_folder_that_a_page_listed_only_the_names_travel(
+    tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    head = HEAD.replace("---\n", "---\ncoursebook: {inputs: [data/named.bin]}\n", 1)
+    names = ("data/seen.bin", "data/read.bin", "data/named.bin", "data/known.csv", "data/sub/x.bin")
+    tiny.cells("print(1)", head=head).write({".gitignore": "*.bin\n", **dict.fromkeys(names, "content")})
+    checkout(tiny.root)
+    folder = tmp_path_factory.mktemp("parcel")
+    made, _ = packed(tiny, folder / "1", ["data/", "data/read.bin"])
+    open_parcel(made.path, made.digest, folder / "x")
+    found = {path.name: path.read_text() if path.is_file() else "/" for path in (folder / "x/data").iterdir()}
+    assert found == {"seen.bin": "", "read.bin": "content", "named.bin": "content", "known.csv": "content", "sub": "/"}
+    assert not [*(folder / "x/data/sub").iterdir()]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+@pytest.mark.parametrize("is_tracked", [False, True], ids=["new", "tracked"])
+def test_behind_a_link_git_ignores_what_it_ignores_elsewhere(
+    tiny: Tiny, tmp_path_factory: pytest.TempPathFactory, is_tracked: bool
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    outside.joinpath("large.csv").write_text("")
+    outside.joinpath("other.csv").write_text("")
+    top = tiny.root
+    tiny.root = top / "course"
+    for name in ("_config.yml", "_toc.yml", "index.md", "days/one.md"):
+        tiny.write({name: (top / name).read_text()})
+    tiny.cells("print(1)", head=HEAD.replace("---\n", "---\ncoursebook: {inputs: [disk/large.csv]}\n", 1))
+    tiny.write({"../.gitignore": "private\n*.bin\nwas/\n", "private/x": "", "../data/a.csv": "", "../data/b.bin": ""})
+    tiny.write({".env": "", "was/a.csv": "", "data/a.csv": ""})
+    subprocess.run(["git", "init", "--quiet", top], check=True)
+    subprocess.run(["git", "-C", top, "add", "--force", "course/was"], check=True)
+    tiny.write({"was/a.csv": None})
+    (tiny.root / "was").rmdir()
+    targets = {
+        "folder": "private", "file": "private/x", "beside": "../data", "one": "../data/a.csv", "disk": str(outside),
+        "far.csv": str(outside / "other.csv"), "env": ".env", "round": "round", "gone": "nowhere", "was": "private",
+    }  # fmt: skip
+    for name, target in targets.items():
+        (tiny.root / name).symlink_to(target)
+    (tiny.root / "private/a.csv").write_text("")
+    if is_tracked:
+        checkout(top)
+    names = packed(tiny, tmp_path_factory.mktemp("parcel") / "1")[1]
+    own = {"_config.yml", "_toc.yml", "index.md", "days/one.md", "data/a.csv"}
+    own |= {".env", "env"} if is_tracked else set()
+    assert {*names} == own | {"beside/a.csv", "one", "disk/large.csv"}
+
+
 def test_no_parcel_of_a_checkout_that_git_does_not_trust(
     tiny: Tiny, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkout(tiny.cells("print(1)").root)
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     with pytest.raises(CourseError, match="dubious ownership"):
+        packed(tiny, tmp_path_factory.mktemp("parcel") / "1")
+
+
+def test_no_parcel_where_git_can_not_tell(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> None:
+    checkout(tiny.cells("print(1)").root)
+    (tiny.root / ".git/index").write_text("damaged")
+    with pytest.raises(CourseError, match="git ls-files failed: "):
         packed(tiny, tmp_path_factory.mktemp("parcel") / "1")
 
 

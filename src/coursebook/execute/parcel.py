@@ -13,6 +13,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from sphinx.util.matching import Matcher
 from .. import git
 from ..course import Course
 from ..errors import CourseError
-from ..files import PATTERNS
+from ..files import CONFIG, PATTERNS, TOC
 from ..page import Page
 
 LIMIT = 500 * 10**6  # bytes of all files together
@@ -53,10 +54,12 @@ class Parcel:
         """Pack the files of `course` that `pages` may need into a file below `folder`.
 
         `inputs` are paths that earlier executions read, relative to the root, folders with a slash at their end. Raises
-        CourseError when it is more than LIMIT, and where git doesn't trust the checkout.
+        CourseError when it is more than LIMIT, and where git can't tell what it ignores.
         """
-        names = sorted({*_listed(course, [*pages]), *_named(course, pages, inputs)})
-        sizes = {name: (course.root / name).stat().st_size for name in names if not name.endswith("/")}
+        inputs = {*inputs}
+        whole = {*_listed(course, [*pages]), *_named(course, pages, inputs)}
+        names = sorted({*whole, *_seen(course.root, inputs)})
+        sizes = {name: (course.root / name).stat().st_size for name in whole}
         if (total := sum(sizes.values())) > LIMIT:
             largest = max(sizes, key=lambda name: sizes[name])
             raise CourseError(
@@ -72,18 +75,19 @@ class Parcel:
             tarfile.TarFile(fileobj=stream, mode="w", **_FORMAT) as archive,
         ):
             for name in names:
-                _add(archive, name, course.root / name)
+                _add(archive, name, course.root / name if name in whole else None)
         return cls(path, _digest(path))
 
 
-def _add(archive: tarfile.TarFile, name: str, path: Path) -> None:
+def _add(archive: tarfile.TarFile, name: str, path: Path | None) -> None:
+    """Add the file at `path` under that name; without a path an empty one, or a folder if the name has a slash."""
     header = tarfile.TarInfo(name)  # as it is made: of nobody, at no time
     if name.endswith("/"):
         header.type, header.mode = tarfile.DIRTYPE, 0o755
         archive.addfile(header)
         return
-    content = path.read_bytes()
-    header.size, header.mode = len(content), 0o755 if os.access(path, os.X_OK) else 0o644
+    content = path.read_bytes() if path else b""
+    header.size, header.mode = len(content), 0o755 if path and os.access(path, os.X_OK) else 0o644
     archive.addfile(header, io.BytesIO(content))
 
 
@@ -127,15 +131,49 @@ def _put(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> Non
 
 def _listed(course: Course, pages: list[Page]) -> Iterator[str]:
     """What git knows or would take, without what is generated; a walk where there is no git."""
-    paths = [page.path.as_posix() for page in pages]
-    yield from paths
-    names = [*_known(course.root, course.root)]
-    if not {*names} & {*paths}:  # nor does a checkout that ignores the course know its files
+    yield from (page.path.as_posix() for page in pages)
+    names = [*_tracked(course.root)]
+    own = {CONFIG, TOC, *(page.path.as_posix() for page in course.pages)}
+    # A checkout that ignores the course knows none of its files either; a page alone may be ignored.
+    if not {*map(_spelling, names)} & {*map(_spelling, own)}:
         names = [*_walk(course.root, course.root, course.config.get("exclude_patterns") or ())]
     yield from (name for name in names if name.split("/")[0] not in _GENERATED)
 
 
-def _known(folder: Path, root: Path) -> Iterator[str]:
+def _spelling(name: str) -> str:
+    """What is the same for all spellings of a name that a system takes for one: git's may be another than the toc's."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _tracked(root: Path) -> Iterator[str]:
+    """The files below `root` that git knows, and those behind links that it knows where they are.
+
+    What is outside of the checkout nobody has shown to git, and what it ignores it ignores behind links as well.
+    """
+    known = {path.relative_to(root) for path in _known(root)}
+    base = _real(root)
+    real = {name: _real(base / name) for name in known}
+    files = {base / name for name in known if real[name] == base / name}
+    yield from (path.relative_to(base).as_posix() for path in files)
+    if len(files) == len(known):
+        return
+    top = _real(git.Checkout(root).top or base)
+    files |= {path for path in _known(top) if _real(path) == path}
+    for name in known:
+        if real[name] == base / name:
+            continue
+        if real[name] in files:
+            yield name.as_posix()
+        for path in files:
+            if real[name] in path.parents:
+                yield (name / path.relative_to(real[name])).as_posix()
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # which, unlike `resolve`, takes links that lead in a circle
+
+
+def _known(folder: Path) -> Iterator[Path]:
     """The files below `folder` that git knows, as they are now, and those that it doesn't ignore and nobody hides."""
     names = _asked(folder, "--cached")
     new = _asked(folder, "--others", "--exclude-standard")
@@ -143,22 +181,22 @@ def _known(folder: Path, root: Path) -> Iterator[str]:
     names += [name for name in new if not _is_private(name) and not name.startswith(environments)]
     for name in names:
         path = folder / name
-        if path.is_file():
-            yield path.relative_to(root).as_posix()
+        if path.is_file() or (path.is_symlink() and path.is_dir()):
+            yield path
         elif (path / ".git").exists():
-            yield from _known(path, root)  # a submodule, or another checkout: it knows what it ignores
+            yield from _known(path)  # a submodule, or another checkout: it knows what it ignores
         elif path.is_dir():
-            yield from _walk(path, root)  # a link to a folder
+            yield from (path / below for below in _walk(path, path))  # a submodule without its repository
 
 
 def _asked(folder: Path, *options: str) -> list[str]:
-    """The names that git lists. Raises CourseError where it doesn't trust the checkout: ignored files would travel."""
+    """The names that git lists. Raises CourseError where it can't tell: ignored files would travel."""
     try:
         done = git.run("ls-files", "-z", *options, cwd=folder)
     except CourseError:  # no git
         return []
-    if done.returncode:
-        git.Checkout(folder)
+    if done.returncode and git.Checkout(folder).top:
+        raise CourseError("git", None, f"git ls-files failed: {git.reason(done.stderr)}")
     return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
 
 
@@ -187,26 +225,28 @@ def _is_private(name: str) -> bool:
 
 
 def _named(course: Course, pages: Iterable[Page], inputs: Iterable[str]) -> Iterator[str]:
-    """What pages have read or say that they read, be it ignored by git or not.
+    """The files that pages have read or say that they read, be they ignored by git or not.
 
     Outputs may come from somebody else: what they say was read is sent only from below the root.
     """
     root = course.root
     for name in inputs:
-        if not _is_plain(name.removesuffix("/")) or _is_private(name):
-            continue
-        if not name.endswith("/"):
-            if (root / name).is_file():
-                yield name
-        elif (root / name).is_dir():
-            # The page listed it, so every name in it counts.
-            for path in (root / name).iterdir():
-                if not _is_private(path.name):
-                    yield path.relative_to(root).as_posix() + ("/" if path.is_dir() else "")
+        if _is_plain(name) and not _is_private(name) and (root / name).is_file():
+            yield name
     for page in pages:
         for pattern in page.options.inputs:
             found = (path.relative_to(root).as_posix() for path in root.glob(pattern) if path.is_file())
             yield from (name for name in found if _is_plain(name) and (name == pattern or not _is_private(name)))
+
+
+def _seen(root: Path, inputs: Iterable[str]) -> Iterator[str]:
+    """The names in folders that pages have listed: each counts, whatever is in the file."""
+    for name in inputs:
+        if not name.endswith("/") or not _is_plain(name.removesuffix("/")) or _is_private(name):
+            continue
+        for path in (root / name).iterdir() if (root / name).is_dir() else ():
+            if not _is_private(path.name) and (path.is_dir() or path.is_file()):
+                yield path.relative_to(root).as_posix() + ("/" if path.is_dir() else "")
 
 
 def _is_plain(name: str) -> bool:
