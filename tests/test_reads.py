@@ -54,6 +54,11 @@ def test_a_read_belongs_to_the_cell_that_ran(tmp_path: Path) -> None:
         ("import pack.sub", ["pack/__init__.py", "pack/below.py", "pack/sub.py"]),
         ("from pack import sub as s", ["pack/__init__.py", "pack/below.py", "pack/sub.py"]),
         ("from pack.key import x", ["pack/__init__.py", "pack/key.py"]),
+        ("from pack import plots\nkey = plots.draw()", ["pack/__init__.py"]),
+        ("%%time\nfrom pack import (\n    key as k,\n)", ["pack/__init__.py", "pack/key.py"]),
+        ("%time -q from pack import key", ["pack/__init__.py", "pack/key.py"]),
+        ("%matplotlib inline\nfrom pack import key", ["pack/__init__.py", "pack/key.py"]),
+        ("%%bash\nfrom pack import key", []),
         ("import helper", ["first.py", "helper.py", "pack/__init__.py", "pack/below.py", "pack/sub.py"]),
         ("import json", []),
     ],
@@ -65,6 +70,29 @@ def test_a_module_belongs_to_each_cell_that_imports_it(tmp_path: Path, source: s
     page = page_of(tmp_path, source)
     found = cell_inputs(tmp_path, page, MODULES, {"read_in": {}, "modules": NAMES})
     assert found == (tuple(f"days/{name}" for name in read),)
+
+
+@pytest.mark.parametrize(
+    ("code", "is_run"),
+    [
+        ("if __name__ == '__main__':\n    import answers", False),
+        ("if '__main__' == __name__ and first.x:\n    import answers", False),
+        ("if TYPE_CHECKING:\n    import answers", False),
+        ("if typing.TYPE_CHECKING or False:\n    import answers", False),
+        ("if x:\n    pass\nelif t.TYPE_CHECKING:\n    import answers", False),
+        ("if not TYPE_CHECKING:\n    pass\nelse:\n    import answers", False),
+        ("if TYPE_CHECKING:\n    pass\nelse:\n    import answers", True),
+        ("if __name__ != '__main__':\n    import answers", True),
+        ("if __name__ == '__main__' or x:\n    import answers", True),
+        ("if x and not TYPE_CHECKING:\n    import answers", True),
+        ("if __name__ == 'helper':\n    import answers", True),
+    ],
+)
+def test_what_a_module_never_runs_when_it_is_imported(tmp_path: Path, code: str, is_run: bool) -> None:
+    page = page_of(tmp_path, "import helper", files=("days/answers.py",))
+    (tmp_path / "days/helper.py").write_text(code)
+    found = cell_inputs(tmp_path, page, MODULES, {"read_in": {}, "modules": NAMES})
+    assert ("days/answers.py" in found[0]) == is_run
 
 
 FILES = ("days/data.csv", "days/key.csv", "days/both.csv", "days/quiet.bin", "days/loud.bin")

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .fingerprint import OWN, cell_digests, full_names_in
+from .fingerprint import NO_PYTHON, OWN, _as_python, cell_digests, full_names_in
 from .page import Cell, Page
 from .store import Provenance
 
@@ -88,18 +88,42 @@ def _names(cell: Cell, name: str) -> bool:
 
 def _modules_of(cell: Cell, root: Path, modules: Mapping[str, str]) -> set[str]:
     """The files of the course's `modules`, given by name, that are imported when the cell runs in a new kernel."""
-    words = set(re.findall(r"\w+", cell.source))
-    named = full_names_in(cell.source)
-    # `from package import module` names both, but not together.
-    named += [name for name in modules if name.rpartition(".")[0] in named and name.rpartition(".")[2] in words]
     found: set[str] = set()
-    waiting = list(_with_parents(named))
+    waiting = list(_with_parents(_imported_in(cell.source)))
     while waiting:
         module = waiting.pop()
         if module in modules and module not in found:
             found.add(module)
             waiting += _with_parents(_imported_by(root / modules[module], module))
     return {modules[module] for module in found}
+
+
+def _imported_in(source: str) -> Iterator[str]:
+    """What code names in its imports, by full names: `from pack import sub` may mean the module `pack.sub`."""
+    yield from full_names_in(source)
+    for node in _froms(source):
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _froms(source: str) -> Iterator[ast.ImportFrom]:
+    """Each `from … import …` of Python source, also of what IPython's magics run."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        try:
+            tree = ast.parse(_as_python(source))
+        except SyntaxError:
+            return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("run_line_magic", "run_cell_magic"):
+            texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+            if texts and texts[0] not in NO_PYTHON:
+                _, line, body, *_ = [*texts, "", ""]
+                yield from _froms(body)
+                # Its options come before the code.
+                yield from _froms("".join(line.partition("from ")[1:]))
 
 
 def _with_parents(modules: Iterable[str]) -> Iterator[str]:
@@ -123,5 +147,28 @@ def _imported_by(path: Path, module: str) -> Iterator[str]:
             above = package[: len(package) - node.level + 1] if node.level else []
             base = [*above, *filter(None, [node.module])]
             yield from (".".join([*base, alias.name]) for alias in node.names)
+        elif isinstance(node, ast.If) and (outcome := _outcome(node.test)) is not None:
+            waiting += node.body if outcome else node.orelse
         elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             waiting += ast.iter_child_nodes(node)
+
+
+def _outcome(test: ast.expr) -> bool | None:
+    """What a condition comes to in a module that is imported, where its code alone tells: it isn't the program, nor is
+    its code being checked."""
+    match test:
+        case ast.Constant(value=value):
+            return bool(value)
+        case ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"):
+            return False
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            outcome = _outcome(operand)
+            return None if outcome is None else not outcome
+        case ast.Compare(left=left, ops=[ast.Eq() | ast.NotEq() as operator], comparators=[right]):
+            is_asked = {ast.unparse(left), ast.unparse(right)} == {"__name__", "'__main__'"}
+            return isinstance(operator, ast.NotEq) if is_asked else None
+        case ast.BoolOp(op=operator, values=values):
+            decides = isinstance(operator, ast.Or)  # one that is true decides for `or`, a false one for `and`
+            outcomes = {_outcome(value) for value in values}
+            return decides if decides in outcomes else None if None in outcomes else not decides
+    return None
