@@ -154,6 +154,40 @@ def test_how_code_names_a_file(tmp_path: Path, source: str, is_named: bool) -> N
     assert published(tmp_path, page, made(page, ()), {1}) == (["days/data.csv"] if is_named else [])
 
 
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        ("open('../data/values.csv')", ["data/values.csv"]),
+        ("open('data/values.csv')", ["data/values.csv"]),
+        ("open(r'..\\data\\values.csv')", ["data/values.csv"]),
+        ("!sort <data/values.csv", ["data/values.csv"]),
+        ("open('my data/values.csv')", ["my data/values.csv"]),
+        (f"#{' long' * 1000} data/values.csv", ["data/values.csv"]),
+        ("open('values.csv')", []),
+        ("open(FOLDER / 'values.csv')", []),
+        ("open('https://example.org/answers/values.csv')", []),
+        ("open('other/values.csv')", []),
+        ("open('only.csv')", ["answers/only.csv"]),
+        ("open(f'{folder}/only.csv')", ["answers/only.csv"]),
+        ("open(f'{folder}/data/only.csv')", []),
+        ("open('data/only.csv')", []),
+        ("open('own.csv', 'w')", []),
+        ("import statistics, pack.key, key", []),
+        ("from answers import statistics", ["answers/statistics.py"]),
+    ],
+)
+def test_a_file_is_named_by_its_path(tmp_path: Path, source: str, named: list[str]) -> None:
+    names = (
+        "data/values.csv", "answers/values.csv", "my data/values.csv", "answers/only.csv", "answers/own.csv",
+        "answers/statistics.py", "answers/pack/key.py",
+    )  # fmt: skip
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    page = page_of(tmp_path, source, files=[*names, "days/own.csv"])
+    provenance = Provenance(code_digest(page), cell_digests(page), dict.fromkeys(names, "0"), cell_inputs=((),))
+    assert published(tmp_path, page, provenance, {1}) == named
+
+
 def test_an_import_names_a_module(tmp_path: Path) -> None:
     page = page_of(tmp_path, "from helper import f", ":tags: [claim]\n1", files=("days/helper.py", "days/other.py"))
     old = Provenance(code_digest(page), cell_digests(page), {"days/helper.py": "0", "days/other.py": "0"})

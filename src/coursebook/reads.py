@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import ast
 import difflib
+import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from .files import look_at
 from .fingerprint import NO_PYTHON, OWN, _as_python, cell_digests, full_names_in
 from .page import Cell, Page
 from .store import Provenance
@@ -57,7 +59,10 @@ def published(root: Path, page: Page, provenance: Provenance | None, numbers: Co
         # A folder is an input where its names were listed; the files that were read are inputs themselves.
         if provenance.inputs[name] != OWN
         and (root / name).is_file()
-        and (name in read_by_shown or (name not in read_by_any and any(_names(cell, name) for cell in shown)))
+        and (
+            name in read_by_shown
+            or (name not in read_by_any and any(_names(root, page, cell, name, provenance.inputs) for cell in shown))
+        )
     ]
 
 
@@ -77,13 +82,37 @@ def _declared(root: Path, page: Page) -> set[str]:
     return {path.relative_to(root).as_posix() for pattern in page.options.inputs for path in root.glob(pattern)}
 
 
-def _names(cell: Cell, name: str) -> bool:
-    """Whether a cell's code names a file, or imports a module that is called like it."""
-    path = Path(name)
-    if re.search(rf"(?<![\w.-]){re.escape(path.name)}(?!\.?\w|-)", cell.source):
-        return True
-    stem = path.parent.name if path.name == "__init__.py" else path.stem
-    return path.suffix == ".py" and any(stem in module.split(".") for module in full_names_in(cell.source))
+def _names(root: Path, page: Page, cell: Cell, name: str, inputs: Collection[str]) -> bool:
+    """Whether a cell's code names a file by its path, or imports it as a module, from the page's folder or the root.
+
+    A name without a folder, which code may put behind any, is enough where no other of the `inputs` is called so.
+    """
+    file, base = os.path.realpath(root / name), Path(name).name
+    is_alone = [other.rpartition("/")[2] for other in inputs].count(base) == 1
+    folders = (root / page.path.parent, root)
+    ways = [*_spelled(cell.source, base)]
+    if name.endswith(".py"):
+        paths = [module.replace(".", "/") for module in _with_parents(_imported_in(cell.source))]
+        ways += [(f"{path}/__init__.py", f"./{path}.py") for path in paths]  # never a name without a folder
+    for way in ways:
+        # What is quoted may be longer than any path.
+        meant = next((path for folder in folders for path in map(folder.joinpath, way) if look_at(path)), None)
+        if os.path.realpath(meant) == file if meant else is_alone and base in way:
+            return True
+    return False
+
+
+def _spelled(source: str, base: str) -> Iterator[tuple[str, ...]]:
+    """How code spells paths to a file that is called `base`: each as all that is quoted, and as a word."""
+    source = re.sub(r"\\+", "/", source)
+    for found in re.finditer(rf"(?<![\w.-]){re.escape(base)}(?!\.?\w|-)", source):
+        before = source[: found.start()]
+        quoted = re.split(r"[\"'\n]", before)[-1]
+        word = re.split(r"[\s\"'`()\[\]{}<>|;,=:#]", before)[-1]
+        if not before.removesuffix(word).endswith("}"):
+            yield quoted + base, word + base
+        elif word == "/":  # f"{folder}/…"
+            yield (base,)
 
 
 def _modules_of(cell: Cell, root: Path, modules: Mapping[str, str]) -> set[str]:
