@@ -863,7 +863,7 @@ def test_a_parcel_without_git(tiny: Tiny, tmp_path_factory: pytest.TempPathFacto
 def test_a_parcel_holds_what_git_knows_and_what_pages_read(
     tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    inputs = "data/named/*, data/.named/token, data/../../outside"
+    inputs = "data/named/*, data/.named/token"
     tiny.cells("print(1)", head=HEAD.replace("---\n", f"---\ncoursebook: {{inputs: [{inputs}]}}\n", 1))
     tiny.write(
         {
