@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import re
 import subprocess
 import sys
@@ -163,6 +164,29 @@ def test_from_its_day_on_a_page_is_there(course: Tiny) -> None:
     built = course.build("--drafts")
     assert built.code == 0, built.err
     assert "wombat late" in said(course, "labs/late")
+
+
+def test_links_to_an_unreleased_notebook_become_text_as_well(course: Tiny) -> None:
+    text = "(nb-label)=\nNotebook $x$\n============\n\n```{figure} a.svg\n:name: nb-fig\nA.\n```\n\n$$\nx\n$$ (nb-eq)\n"
+    cells = [
+        {
+            "cell_type": "code",
+            "id": "a",
+            "metadata": {},
+            "source": "# no title",
+            "outputs": [],
+            "execution_count": None,
+        },
+        {"cell_type": "markdown", "id": "b", "metadata": {}, "source": text},
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    meta = {"kernelspec": kernel, "coursebook": {"release": "2027-02-10"}}
+    notebook = json.dumps({"cells": cells, "metadata": meta, "nbformat": 4, "nbformat_minor": 5})
+    index = "# Home\n\n{ref}`nb-label`, {numref}`nb-fig`, {eq}`nb-eq`, {doc}`days/two`.\n"
+    course.write({"days/two.md": None, "days/two.ipynb": notebook, "index.md": index})
+    built = course.build("--as-of", "2027-02-05")
+    assert built.code == 0, built.err
+    assert ", ".join(["Notebook $x$ (from Wed, Feb 10, 2027)"] * 4) in said(course)
 
 
 def test_plain_jupyter_book_leaves_it_out_as_well(course: Tiny) -> None:

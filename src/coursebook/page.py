@@ -258,6 +258,14 @@ class Page:
         cells = tuple(_cell(path, cell, 0, number) for number, cell in enumerate(code, 1))
         return cls(path, docname, text, dict(notebook.metadata), options, cells, root)
 
+    @property
+    def prose(self) -> str:
+        """The page's Markdown, without front matter and, of a notebook, without its code."""
+        if self.path.suffix == ".ipynb":
+            cells = _read_ipynb(self.text).cells
+            return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        return re.sub(r"\A---\s*\n.*?\n(---|\.\.\.)\s*(\n|\Z)", "", self.text, count=1, flags=re.DOTALL)
+
     def notebook(self) -> nbformat.NotebookNode:
         """The page as MyST-NB reads it, cell for cell, so that outputs stored for one serve the other."""
         if self.path.suffix == ".ipynb":

@@ -19,14 +19,15 @@ from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 from ..files import TOC
-from ..page import Page
+from ..page import Page, rows_of
 from ..release import in_words
 from ..snapshot import STAGE
 from .current import current
 
 AHEAD = "coursebook_ahead"  # of a link that became text: the page that it will lead to
 _LABEL = re.compile(
-    r"^\((?P<target>[^)\s]+)\)=|^\s*:(?:label|name):\s*(?P<named>\S+)|\$\$\s*\((?P<equation>[^)\s]+)\)\s*$",
+    r"^\((?P<target>[^)\s]+)\)=|^\s*:(?:label|name):\s*(?P<named>\S+)|\$\$\s*\((?P<equation>[^)\s]+)\)\s*$"
+    r"|\{#(?P<id>[^\s{}]+)[^{}]*\}",
     re.MULTILINE,
 )
 
@@ -96,7 +97,8 @@ def _docname(here: str, target: str, reference: addnodes.pending_xref) -> str:
 
 
 def labels_of(page: Page) -> set[str]:
-    return {(match["target"] or match["named"] or match["equation"]).lower() for match in _LABEL.finditer(page.text)}
+    found = _LABEL.finditer(page.prose)
+    return {(match["target"] or match["named"] or match["equation"] or match["id"]).lower() for match in found}
 
 
 def _as_text(reference: addnodes.pending_xref, page: Page) -> nodes.Node:
@@ -109,8 +111,13 @@ def _as_text(reference: addnodes.pending_xref, page: Page) -> nodes.Node:
 
 
 def title_of(page: Page) -> str:
-    heading = re.search(r"^# (.+)$", page.text, re.MULTILINE)
-    return heading[1].strip() if heading else page.docname
+    rows = [row for _, row, kind in rows_of(page.prose) if kind == "text"]
+    for row, below in zip(rows, [*rows[1:], ""], strict=True):
+        if heading := re.fullmatch(r" {0,3}#\s+(.+?)(\s+#+)?\s*", row):
+            return heading[1]
+        if row.strip() and re.fullmatch(r" {0,3}=+\s*", below):
+            return row.strip()
+    return page.docname
 
 
 class SolutionsAhead(SphinxTransform):

@@ -153,7 +153,7 @@ def _event(page: Page, zone: datetime.tzinfo | None, base: str, host: str) -> Ev
     event.add("uid", f"{page.docname}@{host}")
     event.add("dtstamp", _stamp(day))
     event.add("summary", title_of(page))
-    if span := span_of(page.text):
+    if span := span_of(page.prose):
         midnight = datetime.datetime.combine(day, datetime.time(), zone)
         event.add("dtstart", midnight + datetime.timedelta(minutes=span[0]))
         event.add("dtend", midnight + datetime.timedelta(minutes=span[1]))
