@@ -660,6 +660,56 @@ def test_nothing_of_earlier_builds_stays_on_the_site(tiny: Tiny) -> None:
     assert tiny.site() == after
 
 
+def anew(tiny: Tiny) -> dict[str, bytes]:
+    """The site as a build from nothing makes it."""
+    shutil.rmtree(tiny.root / "_build")
+    built = tiny.build()
+    assert built.code == 0, built.err
+    return tiny.site()
+
+
+def read_again(tiny: Tiny, changed: dict[str, str | bytes | None]) -> set[str]:
+    """The pages that the next build reads again when these files have changed."""
+    folder = tiny.root / "_build/.coursebook/doctrees"
+
+    def looks() -> dict[str, int]:
+        return {p.relative_to(folder).as_posix()[:-8]: p.stat().st_mtime_ns for p in folder.rglob("*.doctree")}
+
+    before = looks()
+    built = tiny.write(changed).build()
+    assert built.code == 0, built.err
+    return {name for name, look in looks().items() if before.get(name) != look}
+
+
+def test_files_that_the_configuration_names_and_files_that_pages_show(tiny: Tiny) -> None:
+    dot = '<svg xmlns="http://www.w3.org/2000/svg" width="{}" height="9"/>'
+    config = CONFIG.replace("amsmath", "html_image, amsmath").replace("config: {", "config: {html_extra_path: [more], ")
+    tiny.write({"_config.yml": config, "more/a/x.txt": "x", "_static/a/y.txt": "y", "assets/data.csv": "1"})
+    tiny.write({f"assets/{name}.svg": dot.format(1) for name in ("shown", "raw")})
+    shown = '# One\n\n![x](../assets/shown.svg)\n\n<img src="../assets/raw.svg" alt="x">\n\n'
+    tiny.write({"days/one.md": shown + "{download}`../assets/data.csv`\n", "assets/other.csv": "1"})
+    assert tiny.build().code == 0
+    assert {"a/x.txt", "_static/a/y.txt"} <= tiny.site().keys()
+
+    # Whatever lies beside them is nobody's business, and pictures are that of the page that shows them.
+    assert read_again(tiny, {"assets/other.csv": "2", "days/one.md": shown.replace("One", "1")}) == {"days/one"}
+    changed: dict[str, str | bytes | None] = {f"assets/{name}.svg": dot.format(2) for name in ("shown", "raw")}
+    assert read_again(tiny, changed) == {"days/one"}
+    site = tiny.site()
+    assert all(site[f"_images/{name}.svg"] == dot.format(2).encode() for name in ("shown", "raw"))
+    assert read_again(tiny, {"days/one.md": shown + "{download}`../assets/data.csv`\n"}) == {"days/one"}
+    assert read_again(tiny, {"assets/data.csv": "2"}) == {"days/one"}
+    assert [data for name, data in tiny.site().items() if name.startswith("_downloads/")] == [b"2"]
+
+    # The same files in other folders.
+    tiny.write({"more/a/x.txt": None, "more/b/x.txt": "x", "_static/a/y.txt": None, "_static/b/y.txt": "y"})
+    assert tiny.build().code == 0
+    site = tiny.site()
+    assert {"b/x.txt", "_static/b/y.txt"} <= site.keys()
+    assert not {"a/x.txt", "_static/a/y.txt"} & site.keys()
+    assert site == anew(tiny)
+
+
 @kernel
 def test_a_page_that_is_edited_while_the_site_is_made_keeps_to_its_outputs(tiny: Tiny) -> None:
     tiny.cells("print('before')")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import filecmp
 import hashlib
+import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import nbformat
 from . import __version__
 from .course import Course
 from .errors import CourseError, CourseErrors
-from .files import CONFIG, TOC
+from .files import CONFIG, TOC, walk
 from .plan import Decision
 from .process import Problem, RenderingProcess
 from .release import Moment
@@ -102,34 +103,53 @@ def _without_notebook(decision: Decision) -> Decision:
 def _signature(course: Course, moment: Moment) -> str:
     """What every page of the site depends on beside its own text; what pages show of each other Sphinx is asked for."""
     digest = hashlib.sha256("\n".join([__version__, sys.version, str(moment.is_preview), *installed()]).encode())
-    for path in _everywhere(course):
+    for name, path in _everywhere(course):
         if path.is_file():
-            digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+            digest.update(f"{name}\n".encode("utf-8", "surrogateescape") + hashlib.sha256(path.read_bytes()).digest())
     for page in course.pages:
         # Whether a link leads to a page is decided where it is read.
         digest.update(f"{page.path} {moment.shows(page)} {moment.shows_solutions(page)}\n".encode())
     return digest.hexdigest()
 
 
-def _everywhere(course: Course) -> Iterator[Path]:
-    """The files that all pages may show: what the configuration names, and the package's own, while it is developed."""
+def _everywhere(course: Course) -> Iterator[tuple[str, Path]]:
+    """The files that all pages may show: what the configuration names, and the package's own, while it is developed.
+
+    Each with its name: where a file lies in its folder is where it comes to lie on the site. What single pages show,
+    such as pictures, isn't among them: `sphinx/changed.py` has those pages read again.
+    """
     package, root = Path(__file__).parent, course.root
     for pattern in ("*.py", "*.html", "*.css", "*.js"):
-        yield from sorted(package.rglob(pattern))
-    yield from (root / CONFIG, root / TOC)
+        yield from ((path.relative_to(package).as_posix(), path) for path in sorted(package.rglob(pattern)))
     sphinx = course.config.get("sphinx") or {}
-    config = sphinx.get("config") or {}
-    named = ["assets", "_static", "_templates", course.config.get("logo"), config.get("html_logo")]
-    named += [config.get("html_favicon"), (course.config.get("html") or {}).get("favicon")]
-    for key in ("html_static_path", "html_extra_path", "templates_path", "bibtex_bibfiles"):
-        given = config.get(key) or ()
-        named += [given] if isinstance(given, str) else given
-    named += course.config.get("bibtex_bibfiles") or ()
+    options = dict(sphinx.get("config") or {})
+    options.pop("exclude_patterns", None)  # names what isn't shown
+    named = [CONFIG, TOC, "_static", "_templates"]
+    for key in ("html_static_path", "html_extra_path", "templates_path"):
+        named += _texts(options.pop(key, None))
     for extension, folder in (sphinx.get("local_extensions") or {}).items():
         named += [f"{folder}/{extension}.py", f"{folder}/{extension}"]
-    for name in dict.fromkeys(str(name) for name in named if name):
-        path = root / name
-        yield from sorted(path.rglob("*")) if path.is_dir() and path != root else [path]
+    # An option may name a file: a logo, a bibliography, whatever an extension reads.
+    told = [course.config.get("logo"), (course.config.get("html") or {}).get("favicon"), options]
+    named += [name for name in _texts([*told, course.config.get("bibtex_bibfiles")]) if os.path.isfile(root / name)]  # noqa: PTH113 - a text may be too long for a path
+    for name in dict.fromkeys(named):
+        yield from ((f"{name}/{path.relative_to(root / name).as_posix()}", path) for path in _files(root / name, root))
+
+
+def _texts(value: object) -> list[str]:
+    """Every text in what an option says."""
+    if isinstance(value, str):
+        return [value] if value else []
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    return [text for part in parts for text in _texts(part)]
+
+
+def _files(path: Path, root: Path) -> list[Path]:
+    """A file, or all files in a folder, also behind links, which Sphinx follows when it copies."""
+    if path.resolve() == root.resolve():  # without what builds make there
+        return [Path(entry.path) for entry in walk(path)]
+    below = [Path(folder) / name for folder, _, names in os.walk(path, followlinks=True) for name in names]
+    return sorted(below) if path.is_dir() else [path]
 
 
 def _publish(source: Path, target: Path) -> None:
