@@ -711,6 +711,15 @@ def test_files_that_the_configuration_names_and_files_that_pages_show(tiny: Tiny
 
 
 @kernel
+def test_pictures_that_a_page_puts_out_don_t_have_it_read_again(tiny: Tiny) -> None:
+    png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+    tiny.cells(f"import base64\nfrom IPython.display import Image\nImage(base64.b64decode({png!r}))")
+    assert tiny.build().code == 0
+    assert "_images/" in tiny.html()
+    assert read_again(tiny, {"index.md": "# Home\n\nAnother text.\n"}) == {"index"}
+
+
+@kernel
 def test_a_page_that_is_edited_while_the_site_is_made_keeps_to_its_outputs(tiny: Tiny) -> None:
     tiny.cells("print('before')")
     assert run(tiny, "execute").code == 0

@@ -6,6 +6,7 @@ read, and it would go unnoticed.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -34,7 +35,9 @@ class Read(EnvironmentCollector):
     def process_doc(self, app: Sphinx, doctree: nodes.document) -> None:
         env, docname = app.env, app.env.docname
         began = getattr(app, "_coursebook_began", 0.0)
-        looks = {name: _look(env, name) for name in [_source(env, docname), *sorted(env.dependencies[docname])]}
+        made = _made(app)
+        given = [name for name in sorted(env.dependencies[docname]) if not _is_below(env, name, made)]
+        looks = {name: _look(env, name) for name in [_source(env, docname), *given]}
         # What was changed meanwhile was read as it is, or as it was: nobody knows.
         recent = [name for name in looks if is_changed_since(Path(env.srcdir) / name, began)]
         for name in recent:
@@ -48,6 +51,18 @@ def _read(env: BuildEnvironment) -> dict[str, Looks]:
     if not hasattr(env, "coursebook_read"):
         env.coursebook_read = {}  # type: ignore[attr-defined]
     return env.coursebook_read  # type: ignore[attr-defined, no-any-return]
+
+
+def _made(app: Sphinx) -> list[Path]:
+    """The folders for what comes of reading a page, such as MyST-NB's for pictures in outputs: no page is made of it."""
+    output_folder = getattr(getattr(app.env, "mystnb_config", None), "output_folder", "")
+    folders = [Path(os.path.normpath(folder)) for folder in (output_folder, app.doctreedir.parent) if folder]
+    return [folder for folder in folders if not app.srcdir.is_relative_to(folder)]
+
+
+def _is_below(env: BuildEnvironment, name: str, folders: list[Path]) -> bool:
+    path = Path(os.path.normpath(Path(env.srcdir) / name))
+    return any(path.is_relative_to(folder) for folder in folders)
 
 
 def _source(env: BuildEnvironment, docname: str) -> str:
