@@ -317,7 +317,22 @@ NEEDS = {
         "<iframe srcdoc='<img src=//a.example><script>1</script>'></iframe><iframe src=//b.example>",
         {"frame-src": ["b.example"], "img-src": ["a.example"], SCRIPT: [sha("1")]},
     ),
-    "objects": ("<embed src=//a.example><object data=//b.example>", {"object-src": ["a.example", "b.example"]}),
+    "objects of the site": ("<embed src=a.pdf><link rel=manifest href=m.json>", {"manifest-src": ["'self'"], "object-src": ["'self'"]}),
+    "object of the site": ("<object data='../a b.pdf'></object><object data=''>", {"object-src": ["'self'"]}),
+    "object elsewhere": ("<base href=https://a.example/><object data=b.pdf>", {"base-uri": ["https://a.example"], "frame-src": ["https://a.example"], "object-src": ["https://a.example"]}),
+    "no objects": ("<base href='https://[x/'><object data='javascript:1'><object data=x><embed src='about:blank'>", {}),
+    "data in a frame": (
+        "<iframe src='data:text/html,%3Cscript%3E1%3C/script%3E%3Cimg src=//a.example>#<script>2</script>'></iframe>",
+        {"frame-src": ["data:"], "img-src": ["a.example"], SCRIPT: [sha("1")]},
+    ),
+    "more data in a frame": (
+        f"<iframe src='DATA:text/html;charset=utf-8;base64,{base64.b64encode('<script>ü</script>'.encode()).decode()}'>",
+        {"frame-src": ["data:"], SCRIPT: [sha("ü")]},
+    ),
+    "data that is no document": ("<iframe src='data:,<script>1</script>'></iframe>", {"frame-src": ["data:"]}),
+    "data in an object": ("<object data='data:application/pdf;base64,AAAA'>", {"frame-src": ["data:"], "object-src": ["data:"]}),
+    "data that would be a script": ("<script src='data:text/javascript,1'></script><form action='data:,'>", {}),
+    "objects": ("<embed src=//a.example><object data=//b.example>", {"frame-src": ["a.example", "b.example"], "object-src": ["a.example", "b.example"]}),
     "form": ("<form action=//a.example><button formaction=//b.example>", {"form-action": ["a.example", "b.example"]}),
     "links": (
         "<link rel='ALTERNATE StyleSheet' href=//a.example><link rel=icon href=//b.example><link rel=next href=//c>"
@@ -386,6 +401,19 @@ def made(site: dict[str, bytes]) -> dict[str, object]:
     }
     pages = {name: Head(content.decode()).meta for name, content in site.items() if name.endswith(".html")}
     return files | pages
+
+
+def test_a_policy_counts_what_stands_in_every_folder(tiny: Tiny) -> None:
+    config = CONFIG.replace("config: {", "config: {html_extra_path: [more], ")
+    toc = "format: jb-book\nroot: index\nchapters:\n  - file: _days/one\n"
+    tiny.write({"_config.yml": config, "_toc.yml": toc, "days/one.md": None})
+    names = ("_days/page", "_static/deep/static", "more/_app/extra", "_days/download")
+    tiny.write({f"{name}.html": f"<script>{name}</script>" for name in names[1:]})
+    tiny.write({"_days/one.md": "# One\n\n<script>_days/page</script>\n\n{download}`download.html`\n"})
+    built = tiny.build()
+    assert built.code == 0, built.err
+    told = tiny.site()["_headers"].decode()
+    assert [name for name in names if sha(name) not in told] == []
 
 
 @pytest.mark.kernel

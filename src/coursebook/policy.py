@@ -9,8 +9,9 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from html.parser import HTMLParser
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 Sources = Mapping[str, Iterable[str]]  # by directive
 
@@ -67,6 +68,10 @@ _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)  # of a style sheet
 _FONT = re.compile(r"@font-face\s*\{([^}]*)\}", re.IGNORECASE)
 _IMPORT = re.compile(r"""@import\s*(?:url\(\s*)?["']?([^"')\s;]+)""", re.IGNORECASE)
 _URL = re.compile(r"""\burl\(\s*["']?([^"')\s]+)""", re.IGNORECASE)
+_DATA = re.compile(r"data:(?P<kind>[^;,]*)(?P<more>[^,]*),(?P<content>[^#]*)", re.IGNORECASE | re.DOTALL)
+_DOCUMENTS = ("text/html", "application/xhtml+xml", "image/svg+xml")  # in which scripts may stand
+# Where data in the address would be as good as a script that somebody put there, or leads nowhere.
+_NEVER = ("script-src", "base-uri", "form-action")
 _RAW = ("iframe", "noembed", "noframes", "textarea", "title", "xmp")  # what stands in them is text
 
 
@@ -140,8 +145,7 @@ class _Page(HTMLParser):
         elif name == "background":
             self._load("img-src", value)
         elif tag == "iframe" and name == "srcdoc":
-            for needed, sources in needs(value).items():  # the page's policy holds there as well
-                self._allow(needed, *sources)
+            self._allow_all(needs(value))  # the page's policy holds there as well
         elif directive := _LOADED.get(tag, {}).get(name):
             for address in _CANDIDATE.findall(value) if name == "srcset" else [value]:
                 self._load(directive, address)
@@ -165,8 +169,26 @@ class _Page(HTMLParser):
             self._load("img-src", address)
 
     def _load(self, directive: str, address: str) -> None:
-        if origin := _origin(address.strip(), self._base if directive != "base-uri" else ""):
+        address, base = address.strip(), self._base if directive != "base-uri" else ""
+        if directive == "object-src":  # Chromium asks for both, as a document in an object is in a frame
+            self._load("frame-src", address)
+        if origin := _origin(address, base):
             self._allow(directive, origin)
+        elif data := _DATA.match(address):
+            if directive not in _NEVER:
+                self._allow_unless_given(directive, "data:")
+            if directive == "frame-src" and data["kind"].strip().lower() in _DOCUMENTS:
+                self._allow_all(needs(_content(data)))  # the page's policy holds there as well
+        elif address and _is_relative(address, base):
+            self._allow_unless_given(directive, "'self'")
+
+    def _allow_unless_given(self, directive: str, source: str) -> None:
+        if source not in BASE.get(directive, ()):
+            self._allow(directive, source)
+
+    def _allow_all(self, needed: Sources) -> None:
+        for directive, sources in needed.items():
+            self._allow(directive, *sources)
 
     def _allow(self, directive: str, *sources: str) -> None:
         self.found.setdefault(directive, set()).update(sources)
@@ -192,6 +214,26 @@ def _origin(address: str, base: str) -> str:
         return ""
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}{port}" if parts.scheme else f"{host}{port}"
+
+
+def _content(data: re.Match[str]) -> str:
+    """The document in an address of its own, whose scripts run under the policy of the page that holds it."""
+    content = unquote_to_bytes(data["content"])
+    if data["more"].replace(" ", "").lower().endswith(";base64"):
+        with suppress(ValueError):
+            content = base64.b64decode(b"".join(content.split()) + b"==")
+    charset = re.search(r";\s*charset=\"?([\w.-]+)", data["more"], re.IGNORECASE)
+    try:
+        return content.decode(charset[1] if charset else "utf-8", "replace")
+    except LookupError:
+        return content.decode(errors="replace")
+
+
+def _is_relative(address: str, base: str) -> bool:
+    with suppress(ValueError):
+        parts = urlsplit(urljoin(base, address))
+        return not parts.scheme and not parts.netloc
+    return False
 
 
 def policy(parts: Iterable[Sources]) -> str:

@@ -15,6 +15,8 @@ from ..policy import HEADERS, NAME, needs, policy
 from .feed import put
 from .share import BUILDERS, is_preview
 
+SUFFIXES = (".html", ".htm", ".xhtml")
+
 
 def _write(app: Sphinx, exception: Exception | None) -> None:
     if exception or app.builder.name not in BUILDERS:
@@ -35,7 +37,7 @@ def _pages(app: Sphinx) -> Iterator[dict[str, list[str]]]:
     except (OSError, ValueError):
         known = {}
     found = {}
-    for path in sorted(_files(Path(app.outdir))):
+    for path in sorted(_files(app)):
         status = path.stat()
         name, state = path.relative_to(app.outdir).as_posix(), [status.st_mtime_ns, status.st_size]
         then = known.get(name)
@@ -47,11 +49,15 @@ def _pages(app: Sphinx) -> Iterator[dict[str, list[str]]]:
         memory.write_text(json.dumps(found), encoding="utf-8")
 
 
-def _files(outdir: Path) -> Iterator[Path]:
-    yield from outdir.glob("*.html")
-    for folder in outdir.iterdir():
-        if folder.is_dir() and not folder.name.startswith(("_", ".")):
-            yield from folder.rglob("*.html")
+def _files(app: Sphinx) -> Iterator[Path]:
+    """The documents of the site, without those in `_static` that are a theme's: what they hold are parts of templates."""
+    static = Path(app.outdir) / "_static"
+    themes = [Path(folder) / "static" for folder in app.builder.theme.get_theme_dirs()]  # type: ignore[attr-defined]
+    for path in Path(app.outdir).rglob("*"):
+        if path.suffix.lower() in SUFFIXES and path.is_file():
+            in_static = path.relative_to(static) if path.is_relative_to(static) else None
+            if in_static is None or not any((theme / in_static).is_file() for theme in themes):
+                yield path
 
 
 def setup_policy(app: Sphinx) -> None:
