@@ -719,6 +719,17 @@ def test_pictures_that_a_page_puts_out_don_t_have_it_read_again(tiny: Tiny) -> N
     assert read_again(tiny, {"index.md": "# Home\n\nAnother text.\n"}) == {"index"}
 
 
+def test_a_formula_in_a_title_is_one_wherever_the_title_stands(tiny: Tiny) -> None:
+    tiny.write({"days/one.md": "# Day one\n\nOn $x$.\n"})
+    assert tiny.build().code == 0
+    assert "tex-chtml.js" not in tiny.html("index")
+    tiny.write({"days/one.md": "# Day one: $x$\n\nOn $x$.\n"})
+    assert tiny.build().code == 0
+    for name in ("index", "search"):
+        assert "tex-chtml.js" in tiny.html(name), name
+    assert tiny.site() == anew(tiny)
+
+
 @kernel
 def test_a_page_that_is_edited_while_the_site_is_made_keeps_to_its_outputs(tiny: Tiny) -> None:
     tiny.cells("print('before')")

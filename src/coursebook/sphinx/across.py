@@ -42,7 +42,7 @@ _NOT_SHOWN = frozenset(
 )  # fmt: skip
 DEEPEST = 8  # how far objects of extensions are looked into; some lead back to themselves
 # Themes whose sidebars show the titles of pages and no headings in them.
-_TITLES_ALONE = ("sphinx_book_theme", "pydata_sphinx_theme", "furo")
+TITLES_ALONE = ("sphinx_book_theme", "pydata_sphinx_theme", "furo")
 
 
 class Named(EnvironmentCollector):
@@ -130,7 +130,7 @@ def _everywhere(app: Sphinx, env: BuildEnvironment) -> str:
     """What stands in the sidebars and on the way to the next page."""
     parts = [repr((docname, env.titles[docname].pformat())) for docname in sorted(env.titles)]
     parts += [repr((docname, env.toc_secnumbers.get(docname, {}).get(""))) for docname in sorted(env.titles)]
-    if app.config.html_theme not in _TITLES_ALONE:
+    if app.config.html_theme not in TITLES_ALONE:
         parts += [repr((docname, env.tocs[docname].pformat())) for docname in sorted(env.tocs)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from jinja2 import FileSystemBytecodeCache
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
 
 from ..files import PATTERNS
+from .across import TITLES_ALONE
 
 # What MathJax looks for: Sphinx's mathematics, and notebooks' outputs in LaTeX.
 _MATH = re.compile(r'class="[^"]*\b(?:math|tex2jax_process|mathjax_process|output_area|text_latex)\b')
@@ -34,13 +38,21 @@ def _keep_templates(app: Sphinx) -> None:
     app.builder.templates.environment.bytecode_cache = FileSystemBytecodeCache(str(folder))
 
 
+def _offer_mathjax(app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
+    """A formula in a title stands in the sidebar of every page, also of those that have none themselves."""
+    shown = env.titles if app.config.html_theme in TITLES_ALONE else env.tocs
+    if any(True for title in shown.values() for _ in title.findall(nodes.math)):
+        app.set_html_assets_policy("always")
+    return ()
+
+
 def _tidy_scripts(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
-    """Each script once, none of sphinx-thebe's, and MathJax (1.2 MB) only where there is mathematics.
+    """Each script once, none of sphinx-thebe's, and MathJax (1.2 MB) only where there is mathematics, be it in a title.
 
     Sphinx 7.4 lists scripts that an extension adds after the builder's start twice; sphinx-thebe's load thebe from a
     CDN, and live code is `live.py`'s; and MathJax comes to every page once one has mathematics.
     """
-    has_math = bool(_MATH.search(context.get("body") or ""))
+    has_math = bool(_MATH.search(context.get("body") or "")) or app.registry.html_assets_policy == "always"
     has_switcher = bool(app.config.html_theme_options.get("switcher"))
     scripts, seen = [], set()
     for script in context.get("script_files", []):
@@ -63,5 +75,6 @@ def _name(asset: Any) -> str:
 def setup_defaults(app: Sphinx) -> None:
     app.connect("config-inited", _configure)
     app.connect("builder-inited", _keep_templates)
+    app.connect("env-updated", _offer_mathjax)
     # After the extensions that add scripts page by page.
     app.connect("html-page-context", _tidy_scripts, priority=900)
