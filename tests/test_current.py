@@ -730,6 +730,28 @@ def test_a_formula_in_a_title_is_one_wherever_the_title_stands(tiny: Tiny) -> No
     assert tiny.site() == anew(tiny)
 
 
+def test_a_picture_that_suits_better_takes_its_place(tiny: Tiny) -> None:
+    dot = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
+    tiny.write({"index.md": "# Home\n\n```{image} assets/a.*\n```\n\n![x](assets/b.png)\n", "assets/a.png": b"png"})
+    tiny.write({"days/one.md": "# One\n\n```{figure} ../assets/b.png\nOne.\n```\n", "assets/b.png": b"png"})
+
+    def pictures(*expected: str) -> None:
+        built = tiny.build()
+        assert built.code == 0, built.err
+        assert sorted(name for name in tiny.site() if name.startswith("_images/")) == [*expected]
+
+    pictures("_images/a.png", "_images/b.png")
+    tiny.write({"assets/a.svg": dot})
+    pictures("_images/a.svg", "_images/b.png")
+    tiny.write({"assets/b.en.png": b"in English"})
+    pictures("_images/a.svg", "_images/b.en.png")
+    tiny.write({"assets/a.en.svg": dot, "assets/c.svg": dot})
+    pictures("_images/a.en.svg", "_images/b.en.png")
+    tiny.write({"assets/a.en.svg": None, "assets/a.svg": None})
+    pictures("_images/a.png", "_images/b.en.png")
+    assert tiny.site() == anew(tiny)
+
+
 @kernel
 def test_a_page_that_is_edited_while_the_site_is_made_keeps_to_its_outputs(tiny: Tiny) -> None:
     tiny.cells("print('before')")

@@ -80,13 +80,14 @@ class _Memory:
 
     `shown` holds a digest of what there is to be shown by the name that it goes by, be it a page's or a label;
     `everywhere` one of what every page shows. `leads_to` names the pages that each page's references led to when it was
-    written. `images` are the files of the site that pages show or offer, `made` the pages that aren't the course's,
+    written, `pictures` the files that it showed. `images` are the files of the site that pages show or offer, `made` the pages that aren't the course's,
     like the search.
     """
 
     shown: dict[str, int] = field(default_factory=dict)
     everywhere: str = ""
     leads_to: dict[str, list[str]] = field(default_factory=dict)
+    pictures: dict[str, list[str]] = field(default_factory=dict)
     images: list[str] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
 
@@ -226,12 +227,27 @@ def _note(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         if address and "://" not in address:
             found.add(pages.get(posixpath.normpath(posixpath.join(here, address)), ""))
     _leads_to(app)[docname] = sorted(found - {""})
+    _pictures(app)[docname] = sorted({_chosen(app, image) for image in doctree.findall(nodes.image)} - {""})
+
+
+def _chosen(app: Sphinx, image: nodes.image) -> str:
+    """Which file of several formats the builder shows, as Sphinx's builders choose it."""
+    candidates = image.get("candidates", {})
+    if "*" in candidates or "?" in candidates:
+        return str(image["uri"])
+    return next((candidates[kind] for kind in app.builder.supported_image_types if kind in candidates), "")
 
 
 def _leads_to(app: Sphinx) -> dict[str, list[str]]:
     if not hasattr(app, "_coursebook_leads_to"):
         app._coursebook_leads_to = {}  # type: ignore[attr-defined]
     return app._coursebook_leads_to  # type: ignore[attr-defined, no-any-return]
+
+
+def _pictures(app: Sphinx) -> dict[str, list[str]]:
+    if not hasattr(app, "_coursebook_pictures"):
+        app._coursebook_pictures = {}  # type: ignore[attr-defined]
+    return app._coursebook_pictures  # type: ignore[attr-defined, no-any-return]
 
 
 def _pages_by_address(app: Sphinx) -> dict[str, str]:
@@ -273,10 +289,13 @@ def _remember(app: Sphinx, exception: Exception | None) -> None:
     if exception or not hasattr(app, "_coursebook_shown"):
         return
     memory = _Memory.read(app)
-    images = sorted(f"_images/{name}" for _, name in app.env.images.values())
+    found = app.env.found_docs
+    pictures = {name: paths for name, paths in {**memory.pictures, **_pictures(app)}.items() if name in found}
+    chosen = {path for paths in pictures.values() for path in paths}
+    images = sorted(f"_images/{name}" for path, (_, name) in app.env.images.items() if path in chosen)
     images += sorted(f"_downloads/{name}" for _, name in app.env.dlfiles.values())
     made = sorted(_made(app)) or memory.made  # nothing at all where nothing was written
-    gone = [str(app.builder.get_target_uri(name)) for name in set(memory.made) - set(made) - app.env.found_docs]
+    gone = [str(app.builder.get_target_uri(name)) for name in set(memory.made) - set(made) - found]
     for name in {*memory.images, *gone} - set(images):
         path = Path(app.outdir) / name
         path.unlink(missing_ok=True)
@@ -284,8 +303,8 @@ def _remember(app: Sphinx, exception: Exception | None) -> None:
             path.parent.rmdir()
     shown, everywhere = app._coursebook_shown
     leads_to = {**memory.leads_to, **_leads_to(app)}
-    leads_to = {docname: names for docname, names in leads_to.items() if docname in app.env.found_docs}
-    _Memory(shown, everywhere, leads_to, images, made).write(app)
+    leads_to = {docname: names for docname, names in leads_to.items() if docname in found}
+    _Memory(shown, everywhere, leads_to, pictures, images, made).write(app)
 
 
 def setup_across(app: Sphinx) -> None:

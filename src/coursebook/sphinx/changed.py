@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from glob import glob
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.environment.collectors import EnvironmentCollector
+from sphinx.util.i18n import get_image_filename_for_language
 
 from ..files import is_changed_since, look_at
 from .current import current
 
-Looks = dict[str, list[int]]
+_ANY = ".*"  # of a picture's name: in the format that suits best
+Looks = dict[str, list[Any]]
 
 
 class Read(EnvironmentCollector):
@@ -44,6 +48,7 @@ class Read(EnvironmentCollector):
             looks[name] = [-1]
         if docname in current.outrun:
             looks[_source(env, docname)] = [-1]
+        looks |= {name: _look(env, name) for name in _candidates(env, doctree)}
         _read(env)[docname] = looks
 
 
@@ -69,7 +74,21 @@ def _source(env: BuildEnvironment, docname: str) -> str:
     return str(Path(env.doc2path(docname)).relative_to(env.srcdir))
 
 
-def _look(env: BuildEnvironment, name: str) -> list[int]:
+def _candidates(env: BuildEnvironment, doctree: nodes.document) -> Iterator[str]:
+    """What a picture would be taken from if it came: another format for `pic.*`, and the reader's language."""
+    for image in doctree.findall(nodes.image):
+        if "?" in image.get("candidates", "?"):  # it lies elsewhere
+            continue
+        given = str(image.get("original_uri", image["uri"]))
+        if image["uri"].endswith(_ANY):
+            yield image["uri"]
+            given = f"/{image['uri']}"
+        yield env.relfn2path(get_image_filename_for_language(given, env))[0]
+
+
+def _look(env: BuildEnvironment, name: str) -> list[Any]:
+    if name.endswith(_ANY):
+        return sorted(glob(str(Path(env.srcdir) / name)))
     return list(look_at(Path(env.srcdir) / name) or ())
 
 
