@@ -752,6 +752,32 @@ def test_a_picture_that_suits_better_takes_its_place(tiny: Tiny) -> None:
     assert tiny.site() == anew(tiny)
 
 
+def test_lists_of_what_stands_in_other_pages(tiny: Tiny) -> None:
+    config = CONFIG.replace("[coursebook]", "[coursebook, sphinx.ext.todo]")
+    config = config.replace("config: {", "config: {todo_include_todos: true, ")
+    toc = "format: jb-book\ndefaults: {titlesonly: false, hidden: false}\nroot: index\nchapters:\n  - file: days/one\n"
+    toc += "    sections:\n    - file: days/two\n"
+    lists = "# Home\n\n```{todolist}\n```\n\n```{tableofcontents}\n```\n\n```{schedule}\n```\n"
+    dated = "---\ncoursebook: {date: 2027-02-10}\n---\n# One\n\n%s"
+    tiny.write({"_config.yml": config, "_toc.yml": toc, "index.md": lists})
+    tiny.write({"days/one.md": dated % "```{todo}\nFirst.\n```\n", "days/two.md": "# Two\n\n## Part\n"})
+    assert tiny.build().code == 0
+    assert "schedule.js" in tiny.html("index")
+    tiny.write({"days/two.md": "# Two\n\n## Another part\n\n```{todo}\nSecond.\n```\n"})
+    assert tiny.build().code == 0
+    assert "Second." in tiny.html("index")
+    assert "Another part" in tiny.html("index")
+    tiny.write({"days/one.md": dated % "Not at once.\n\n```{todo}\nFirst.\n```\n"})
+    tiny.write({"days/two.md": "# Two\n\n## Another part\n\n```{todo}\nLater.\n```\n"})
+    assert tiny.build().code == 0
+    assert "Later." in tiny.html("index")
+    site = tiny.site()
+    assert site == anew(tiny), "in the same order, with the same lines"
+    tiny.write({"index.md": "# Home\n\n```{todolist}\n```\n"})
+    assert tiny.build().code == 0
+    assert "schedule.js" not in tiny.html("index")
+
+
 @kernel
 def test_a_page_that_is_edited_while_the_site_is_made_keeps_to_its_outputs(tiny: Tiny) -> None:
     tiny.cells("print('before')")

@@ -40,13 +40,16 @@ _NOT_SHOWN = frozenset(
         "domaindata", "domains", "nb_metadata",
     )
 )  # fmt: skip
+# The rest of what Sphinx itself keeps: of no use to lists that extensions make.
+_SPHINX_S_OWN = ("toc_num_entries", "toctree_includes", "glob_toctrees", "numbered_toctrees", "titles_old")
+BELOW = "the pages below"  # what a table of contents in a page shows
 DEEPEST = 8  # how far objects of extensions are looked into; some lead back to themselves
 # Themes whose sidebars show the titles of pages and no headings in them.
 TITLES_ALONE = ("sphinx_book_theme", "pydata_sphinx_theme", "furo")
 
 
 class Named(EnvironmentCollector):
-    """What each page names: the targets of its references, and the pages that it glues from."""
+    """What each page names: the targets of its references, the pages that it glues from, and what it lists."""
 
     def clear_doc(self, app: Sphinx, env: BuildEnvironment, docname: str) -> None:
         _named(env).pop(docname, None)
@@ -59,7 +62,37 @@ class Named(EnvironmentCollector):
     def process_doc(self, app: Sphinx, doctree: nodes.document) -> None:
         found = {str(node.get("reftarget")) for node in doctree.findall(addnodes.pending_xref)}
         glued = {node.refdoc for node in doctree.findall(PendingGlueReference)}
-        _named(app.env)[app.env.docname] = {*found, *(name.lower() for name in found), *glued}
+        _named(app.env)[app.env.docname] = {*found, *(name.lower() for name in found), *glued, *_listed(doctree)}
+
+
+def _listed(doctree: nodes.document) -> Iterator[str]:
+    """What a page shows all of: the pages below it, or what an extension has collected from all pages.
+
+    Such a list, of todos say, is empty as the page is read: a node of the extension's own without children.
+    """
+    if any(not node.get("hidden") for node in doctree.findall(addnodes.toctree)):
+        yield BELOW
+    for node in doctree.findall(nodes.Element):
+        module = type(node).__module__
+        if not node.children and not module.startswith(("docutils.", "sphinx.addnodes")):
+            yield _collected(module)
+
+
+def _collected(module: str) -> str:
+    """The name of all that an extension collects, by one of its modules."""
+    parts = module.split(".")
+    depth = {"sphinx": 3, "sphinxcontrib": 2}.get(parts[0], 1)
+    return f"collected by {'.'.join(parts[:depth])}"
+
+
+def _below(env: BuildEnvironment, docname: str) -> set[str]:
+    found: set[str] = set()
+    ahead = [docname]
+    while ahead:
+        more = set(env.toctree_includes.get(ahead.pop(), ())) - found
+        found |= more
+        ahead += more
+    return found
 
 
 def _named(env: BuildEnvironment) -> dict[str, set[str]]:
@@ -124,6 +157,9 @@ def _look_again(app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
         docname: {docname, _outputs_of(docname), *memory.leads_to.get(docname, ()), *named.get(docname, ())}
         for docname in env.found_docs
     }
+    for docname, names in interests.items():
+        if BELOW in names:
+            names |= _below(env, docname)
     return {docname for docname, names in interests.items() if names & changed}
 
 
@@ -156,11 +192,17 @@ def _facts(app: Sphinx, env: BuildEnvironment) -> Iterator[tuple[tuple[str, ...]
             yield (docname,), (table, value)
     for domain, data in env.domaindata.items():
         for table, entries in data.items():
-            yield from ((names, (domain, table, value)) for names, value in _rows(entries))
-    # What extensions keep, as sphinx-exercise does.
+            for names, value in _rows(entries):
+                yield names, (domain, table, value)
+                yield (_collected(type(env.domains[domain]).__module__),), (table, value, _lines(value))
+    lists = {name for names in _named(env).values() for name in names if name.startswith("collected by ")}
+    # What extensions keep, as sphinx-exercise does; whose a table is isn't known.
     for table, entries in vars(env).items():
         if table not in _NOT_SHOWN and not table.startswith(("_", "coursebook_")):
-            yield from ((names, (table, value)) for names, value in _rows(entries))
+            for names, value in _rows(entries):
+                yield names, (table, value)
+                if table not in _SPHINX_S_OWN:
+                    yield tuple(lists), (table, value, _lines(value))
     for docname in {name for names in _named(env).values() for name in names} & env.found_docs:
         if (path := _glued(app, docname)).is_file():
             yield (docname,), path.read_text(encoding="utf-8")
@@ -181,6 +223,13 @@ def _rows(entries: object) -> Iterator[tuple[tuple[str, ...], object]]:
         yield from ((_strings(key), (key, value)) for key, value in entries.items())
     elif isinstance(entries, (list, set, frozenset)):
         yield from ((_strings(entry), entry) for entry in entries if isinstance(entry, tuple))
+
+
+def _lines(value: object) -> list[int | None]:
+    """Where in their files nodes stand, which lists of them may tell."""
+    if isinstance(value, tuple):  # key and value
+        value = value[-1]
+    return [node.line for node in (value if isinstance(value, list) else [value]) if isinstance(node, nodes.Node)]
 
 
 def _strings(key: object) -> tuple[str, ...]:
@@ -284,6 +333,15 @@ def _name_images(app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
     return renamed
 
 
+def _in_order(app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
+    """What is kept by page is in the order of the pages, not in that in which they were read: lists show it."""
+    for tables in (*env.domaindata.values(), vars(env)):
+        for name, table in tables.items():
+            if type(table) is dict and table.keys() <= env.found_docs and list(table) != sorted(table):
+                tables[name] = dict(sorted(table.items()))
+    return ()
+
+
 def _remember(app: Sphinx, exception: Exception | None) -> None:
     """Keep what the pages show, and remove what earlier builds made that nothing shows or makes any more."""
     if exception or not hasattr(app, "_coursebook_shown"):
@@ -310,6 +368,7 @@ def _remember(app: Sphinx, exception: Exception | None) -> None:
 def setup_across(app: Sphinx) -> None:
     app.add_env_collector(Named)
     app.connect("env-updated", _name_images)
+    app.connect("env-updated", _in_order, priority=100)
     # After Sphinx's collectors, which number sections and figures.
     app.connect("env-get-updated", _look_again, priority=900)
     app.connect("doctree-resolved", _note, priority=900)

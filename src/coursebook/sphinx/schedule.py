@@ -114,6 +114,15 @@ def _schedules(env: BuildEnvironment) -> set[str]:
     return getattr(env, "coursebook_schedules", set())
 
 
+def _forget(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
+    """A page that is read anew may have no schedule any more."""
+    env.coursebook_schedules = _schedules(env) - {docname}  # type: ignore[attr-defined]
+
+
+def _merge(app: Sphinx, env: BuildEnvironment, docnames: set[str], other: BuildEnvironment) -> None:
+    env.coursebook_schedules = _schedules(env) | (_schedules(other) & docnames)  # type: ignore[attr-defined]
+
+
 def _outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
     """Pages with a schedule, when a date or a title that stands in it has changed."""
     now = repr([(page.docname, title_of(page), page.options, _is_ahead(page)) for page in _days()])
@@ -179,6 +188,8 @@ def _add_script(app: Sphinx, pagename: str, templatename: str, context: dict[str
 
 def setup_schedule(app: Sphinx) -> None:
     app.add_directive("schedule", ScheduleDirective)
+    app.connect("env-purge-doc", _forget)
+    app.connect("env-merge-info", _merge)
     app.connect("env-get-outdated", _outdated)
     app.connect("build-finished", _write_calendar)
     app.connect("html-page-context", _add_script)
