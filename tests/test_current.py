@@ -732,8 +732,8 @@ def test_a_formula_in_a_title_is_one_wherever_the_title_stands(tiny: Tiny) -> No
 
 def test_a_picture_that_suits_better_takes_its_place(tiny: Tiny) -> None:
     dot = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
-    tiny.write({"index.md": "# Home\n\n```{image} assets/a.*\n```\n\n![x](assets/b.png)\n", "assets/a.png": b"png"})
-    tiny.write({"days/one.md": "# One\n\n```{figure} ../assets/b.png\nOne.\n```\n", "assets/b.png": b"png"})
+    tiny.write({"index.md": "# A\n\n```{image} pictures/a.*\n```\n\n![x](pictures/b.png)\n", "pictures/a.png": b"png"})
+    tiny.write({"days/one.md": "# One\n\n```{figure} ../pictures/b.png\nOne.\n```\n", "pictures/b.png": b"png"})
 
     def pictures(*expected: str) -> None:
         built = tiny.build()
@@ -741,13 +741,13 @@ def test_a_picture_that_suits_better_takes_its_place(tiny: Tiny) -> None:
         assert sorted(name for name in tiny.site() if name.startswith("_images/")) == [*expected]
 
     pictures("_images/a.png", "_images/b.png")
-    tiny.write({"assets/a.svg": dot})
+    tiny.write({"pictures/a.svg": dot})
     pictures("_images/a.svg", "_images/b.png")
-    tiny.write({"assets/b.en.png": b"in English"})
+    tiny.write({"pictures/b.en.png": b"in English"})
     pictures("_images/a.svg", "_images/b.en.png")
-    tiny.write({"assets/a.en.svg": dot, "assets/c.svg": dot})
+    tiny.write({"pictures/a.en.svg": dot, "pictures/c.svg": dot})
     pictures("_images/a.en.svg", "_images/b.en.png")
-    tiny.write({"assets/a.en.svg": None, "assets/a.svg": None})
+    tiny.write({"pictures/a.en.svg": None, "pictures/a.svg": None})
     pictures("_images/a.png", "_images/b.en.png")
     assert tiny.site() == anew(tiny)
 
@@ -755,27 +755,25 @@ def test_a_picture_that_suits_better_takes_its_place(tiny: Tiny) -> None:
 def test_lists_of_what_stands_in_other_pages(tiny: Tiny) -> None:
     config = CONFIG.replace("[coursebook]", "[coursebook, sphinx.ext.todo]")
     config = config.replace("config: {", "config: {todo_include_todos: true, ")
-    toc = "format: jb-book\ndefaults: {titlesonly: false, hidden: false}\nroot: index\nchapters:\n  - file: days/one\n"
-    toc += "    sections:\n    - file: days/two\n"
-    lists = "# Home\n\n```{todolist}\n```\n\n```{tableofcontents}\n```\n\n```{schedule}\n```\n"
+    toc = "format: jb-book\ndefaults: {titlesonly: false, hidden: false}\nroot: index\nchapters:\n  - file: lists\n"
+    toc += "  - file: days/one\n    sections:\n    - file: days/two\n"
+    lists = "# Lists\n\n```{todolist}\n```\n\n"
     dated = "---\ncoursebook: {date: 2027-02-10}\n---\n# One\n\n%s"
-    tiny.write({"_config.yml": config, "_toc.yml": toc, "index.md": lists})
-    tiny.write({"days/one.md": dated % "```{todo}\nFirst.\n```\n", "days/two.md": "# Two\n\n## Part\n"})
+    tiny.write({"_config.yml": config, "_toc.yml": toc, "index.md": "# Home\n\n```{tableofcontents}\n```\n"})
+    tiny.write({"days/one.md": dated % "```{todo}\nFirst.\n```\n", "lists.md": lists + "```{schedule}\n```\n"})
+    tiny.write({"days/two.md": "# Two\n\n## Part\n"})
     assert tiny.build().code == 0
-    assert "schedule.js" in tiny.html("index")
+    assert "schedule.js" in tiny.html("lists")
     tiny.write({"days/two.md": "# Two\n\n## Another part\n\n```{todo}\nSecond.\n```\n"})
     assert tiny.build().code == 0
-    assert "Second." in tiny.html("index")
+    assert "Second." in tiny.html("lists")
     assert "Another part" in tiny.html("index")
     tiny.write({"days/one.md": dated % "Not at once.\n\n```{todo}\nFirst.\n```\n"})
-    tiny.write({"days/two.md": "# Two\n\n## Another part\n\n```{todo}\nLater.\n```\n"})
     assert tiny.build().code == 0
-    assert "Later." in tiny.html("index")
-    site = tiny.site()
-    assert site == anew(tiny), "in the same order, with the same lines"
-    tiny.write({"index.md": "# Home\n\n```{todolist}\n```\n"})
+    tiny.write({"lists.md": lists})
     assert tiny.build().code == 0
-    assert "schedule.js" not in tiny.html("index")
+    assert "schedule.js" not in tiny.html("lists")
+    assert tiny.site() == anew(tiny), "in the same order, with the same lines"
 
 
 @kernel

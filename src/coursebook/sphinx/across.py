@@ -113,8 +113,8 @@ class _Memory:
 
     `shown` holds a digest of what there is to be shown by the name that it goes by, be it a page's or a label;
     `everywhere` one of what every page shows. `leads_to` names the pages that each page's references led to when it was
-    written, `pictures` the files that it showed. `images` are the files of the site that pages show or offer, `made` the pages that aren't the course's,
-    like the search.
+    written, `pictures` the files that it showed. `images` are the files of the site that pages show or offer, `made`
+    the pages that aren't the course's, like the search.
     """
 
     shown: dict[str, int] = field(default_factory=dict)
@@ -281,7 +281,7 @@ def _note(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 def _chosen(app: Sphinx, image: nodes.image) -> str:
     """Which file of several formats the builder shows, as Sphinx's builders choose it."""
-    candidates = image.get("candidates", {})
+    candidates: dict[str, str] = image.get("candidates", {})
     if "*" in candidates or "?" in candidates:
         return str(image["uri"])
     return next((candidates[kind] for kind in app.builder.supported_image_types if kind in candidates), "")

@@ -59,7 +59,7 @@ def _read(env: BuildEnvironment) -> dict[str, Looks]:
 
 
 def _made(app: Sphinx) -> list[Path]:
-    """The folders for what comes of reading a page, such as MyST-NB's for pictures in outputs: no page is made of it."""
+    """The folders for what comes of reading a page, such as MyST-NB's for pictures in outputs."""
     output_folder = getattr(getattr(app.env, "mystnb_config", None), "output_folder", "")
     folders = [Path(os.path.normpath(folder)) for folder in (output_folder, app.doctreedir.parent) if folder]
     return [folder for folder in folders if not app.srcdir.is_relative_to(folder)]
@@ -88,7 +88,7 @@ def _candidates(env: BuildEnvironment, doctree: nodes.document) -> Iterator[str]
 
 def _look(env: BuildEnvironment, name: str) -> list[Any]:
     if name.endswith(_ANY):
-        return sorted(glob(str(Path(env.srcdir) / name)))
+        return sorted(glob(str(Path(env.srcdir) / name)))  # noqa: PTH207 - as Sphinx does
     return list(look_at(Path(env.srcdir) / name) or ())
 
 

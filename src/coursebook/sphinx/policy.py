@@ -50,7 +50,7 @@ def _pages(app: Sphinx) -> Iterator[dict[str, list[str]]]:
 
 
 def _files(app: Sphinx) -> Iterator[Path]:
-    """The documents of the site, without those in `_static` that are a theme's: what they hold are parts of templates."""
+    """The documents of the site, without those in `_static` that are a theme's, which hold parts of templates."""
     static = Path(app.outdir) / "_static"
     themes = [Path(folder) / "static" for folder in app.builder.theme.get_theme_dirs()]  # type: ignore[attr-defined]
     for path in Path(app.outdir).rglob("*"):
