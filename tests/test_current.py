@@ -756,18 +756,20 @@ def test_lists_of_what_stands_in_other_pages(tiny: Tiny) -> None:
     config = CONFIG.replace("[coursebook]", "[coursebook, sphinx.ext.todo]")
     config = config.replace("config: {", "config: {todo_include_todos: true, ")
     toc = "format: jb-book\ndefaults: {titlesonly: false, hidden: false}\nroot: index\nchapters:\n  - file: lists\n"
-    toc += "  - file: days/one\n    sections:\n    - file: days/two\n"
+    toc += "  - file: days/zero\n    sections:\n    - file: days/one\n      sections:\n      - file: days/two\n"
     lists = "# Lists\n\n```{todolist}\n```\n\n"
     dated = "---\ncoursebook: {date: 2027-02-10}\n---\n# One\n\n%s"
-    tiny.write({"_config.yml": config, "_toc.yml": toc, "index.md": "# Home\n\n```{tableofcontents}\n```\n"})
+    tiny.write({"_config.yml": config, "_toc.yml": toc, "days/zero.md": "# Zero\n\n```{tableofcontents}\n```\n"})
     tiny.write({"days/one.md": dated % "```{todo}\nFirst.\n```\n", "lists.md": lists + "```{schedule}\n```\n"})
     tiny.write({"days/two.md": "# Two\n\n## Part\n"})
     assert tiny.build().code == 0
     assert "schedule.js" in tiny.html("lists")
+    tiny.write({"days/two.md": "# Two\n\n## Another part\n"})
+    assert tiny.build().code == 0
+    assert "Another part" in tiny.html("days/zero")
     tiny.write({"days/two.md": "# Two\n\n## Another part\n\n```{todo}\nSecond.\n```\n"})
     assert tiny.build().code == 0
     assert "Second." in tiny.html("lists")
-    assert "Another part" in tiny.html("index")
     tiny.write({"days/one.md": dated % "Not at once.\n\n```{todo}\nFirst.\n```\n"})
     assert tiny.build().code == 0
     tiny.write({"lists.md": lists})
