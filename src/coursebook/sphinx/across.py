@@ -190,18 +190,20 @@ def _facts(app: Sphinx, env: BuildEnvironment) -> Iterator[tuple[tuple[str, ...]
     for table in _BY_DOCUMENT:
         for docname, value in getattr(env, table).items():
             yield (docname,), (table, value)
+    lists = {name for names in _named(env).values() for name in names if name.startswith("collected by ")}
     for domain, data in env.domaindata.items():
+        listed = lists & {_collected(type(env.domains[domain]).__module__)}
         for table, entries in data.items():
             for names, value in _rows(entries):
                 yield names, (domain, table, value)
-                yield (_collected(type(env.domains[domain]).__module__),), (table, value, _lines(value))
-    lists = {name for names in _named(env).values() for name in names if name.startswith("collected by ")}
+                if listed:
+                    yield tuple(listed), (table, value, _lines(value))
     # What extensions keep, as sphinx-exercise does; whose a table is isn't known.
     for table, entries in vars(env).items():
         if table not in _NOT_SHOWN and not table.startswith(("_", "coursebook_")):
             for names, value in _rows(entries):
                 yield names, (table, value)
-                if table not in _SPHINX_S_OWN:
+                if lists and table not in _SPHINX_S_OWN:
                     yield tuple(lists), (table, value, _lines(value))
     for docname in {name for names in _named(env).values() for name in names} & env.found_docs:
         if (path := _glued(app, docname)).is_file():
