@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from coursebook import snapshot
 from coursebook.cli import main
 from coursebook.course import Course
 from coursebook.execute.kernels import can_fork
+from coursebook.fingerprint import OWN
 from coursebook.plan import Environment, plan
 from coursebook.render import _publish, _signature
 from coursebook.snapshot import Snapshot
@@ -47,6 +49,7 @@ def provenance(tiny: Tiny, docname: str = "days/one") -> Provenance:
     return stored.provenance
 
 
+PROGRAM = "subprocess.run([sys.executable, '-c', 'open(\"{}\", \"w\")'])"
 WAIT = "import os, time\nopen('begun', 'w').close()\nwhile not os.path.exists('go'):\n    time.sleep(0.01)"
 
 
@@ -115,7 +118,8 @@ def test_what_a_page_reads_in_other_ways_than_by_opening_it(
     made = provenance(tiny)
     read = {"link/far.csv", "link/deep/er.csv", "base.db", "lib.so", "told.txt", "popen.txt", "system.txt", "shell.txt"}
     read |= {"forked.txt", "node_modules/set.csv", "perhaps.csv"}
-    assert set(made.inputs) == {f"data/{name}" for name in read}
+    assert {name for name in made.inputs if made.inputs[name] != OWN} == {f"data/{name}" for name in read}
+    assert {name for name in made.inputs if made.inputs[name] == OWN} == {"days/new.csv", "days/own.csv"}
     assert made.inputs["data/perhaps.csv"] == ""
     assert made.unseen == (
         "what cat reads",
@@ -482,23 +486,108 @@ def test_what_a_page_fails_to_write_or_adds_to_is_read(tiny: Tiny) -> None:
 def test_what_programs_write_again_and_again_ends_to_be_stale(tiny: Tiny) -> None:
     """As PyTorch's checkpoints, which are written by compiled code: nobody hears of it."""
     write = "subprocess.run([sys.executable, '-c', 'open(\"{0}\", \"w\").write(\"{1}\")'])\nopen('{0}').close()"
+    options = "{inputs: [data/*.bin], writes: [days/resumed.*, days/old.pt, data/x.bin]}"
     tiny.cells(
         "import subprocess, sys", *(write.format(name, n) for name in ("new.pt", "old.pt") for n in (1, 2)),
         write.format("../data/x.bin", 1), "open('resumed.pt').close()", write.format("resumed.pt", "0"),
-        head=HEAD.replace("---\n", "---\ncoursebook: {inputs: [data/*.bin], writes: [days/resumed.*]}\n", 1),
+        head=HEAD.replace("---\n", f"---\ncoursebook: {options}\n", 1),
     )  # fmt: skip
-    # One is there though nobody executed the page: its author tried it elsewhere.
+    # One is there though nobody executed the page, as its author tried it elsewhere: it might be anybody's.
     tiny.write({"days/old.pt": "0", "days/resumed.pt": "1", "data/y.bin": "0"})
-    for expected in ("executed 1 page ", "executed 1 page ", "executed 0 pages"):
+    for expected in ("executed 1 page ", "executed 0 pages", "executed 0 pages"):
         done = run(tiny, "execute")
         assert expected in done.out, state(tiny)
         (tiny.root / "days/resumed.pt").write_text("1")
     assert state(tiny) == "current"
-    assert {"days/new.pt, which the page changes", "days/old.pt, which the page changes"} <= set(
-        provenance(tiny).unseen
-    )
+    assert "days/new.pt, which the page changes" in provenance(tiny).unseen
     tiny.write({"data/y.bin": "1", "data/z.bin": "1"})
     assert state(tiny) == "stale: data/y.bin changed; data/z.bin is new"
+
+
+MAKING = [
+    "open('out.csv', 'w').close()\nglob.glob('*.csv')\nos.remove('out.csv')",
+    "with tempfile.TemporaryDirectory(dir='.'):\n    os.listdir('.')",
+    "os.makedirs('tmp')\nopen('tmp/a.txt', 'w').close()\nos.listdir('tmp')\nshutil.rmtree('tmp')",
+    "open('r0.txt', 'w').close()\nglob.glob('*.txt')\nos.rename('r0.txt', 's0.txt')",
+    "for name in glob.glob('fig/*.png'):\n    os.remove(name)\n"
+    "os.makedirs('fig', exist_ok=True)\nopen('fig/a.png', 'w').close()",
+    "zipfile.ZipFile('../a.zip').extractall('.')\nfor name in glob.glob('d/*.csv'):\n    open(name).close()",
+    "os.makedirs('out/figs', exist_ok=True)\nopen('out/figs/a.txt', 'w').close()\n"
+    "os.listdir('out'), os.listdir('out/figs')",
+    "if not os.path.exists('c.txt'):\n    open('c.txt', 'w').close()\nopen('c.txt').close()\nos.listdir('.')",
+    f"os.makedirs('models', exist_ok=True)\n{PROGRAM.format('models/m.pt')}\n"
+    "os.listdir('models')\nopen('models/m.pt').close()",
+    f"if not os.path.exists('m.pt'):\n    {PROGRAM.format('m.pt')}\nopen('m.pt').close()\nglob.glob('*.pt')",
+    "os.makedirs('pool', exist_ok=True)\nif (pid := os.fork()) == 0:\n    open('pool/a.txt', 'w').close()\n"
+    "    os._exit(0)\nos.waitpid(pid, 0)\nfor name in glob.glob('pool/*'):\n    open(name).close()",
+    "os.system('mkdir -p prog')\nopen('prog/a.csv', 'w').close()\nglob.glob('prog/*.csv')",
+    "os.system(f'{sys.executable} -m zipfile -e ../a.zip .')\n"
+    "for name in glob.glob('d/*.csv'):\n    open(name).close()",
+    "if not os.path.isdir('data'):\n    os.mkdir('part')\n    open('part/a.csv', 'w').close()\n"
+    "    os.rename('part', 'data')\nos.listdir('data')\nopen('data/a.csv').close()",
+]
+
+
+@kernel
+@pytest.mark.parametrize("is_again", [False, True], ids=["executed once", "executed twice"])
+def test_what_pages_make_is_missed_nowhere(tiny: Tiny, tmp_path_factory: Any, is_again: bool) -> None:
+    """Neither where they were executed nor in a clone, where nothing of it is, and whatever they find of an earlier
+    time. What others made is an input."""
+    names = [f"p{number}/page" for number in range(len(MAKING))]
+    chapters = "".join(f"  - file: {name}\n" for name in names)
+    tiny.write({"_toc.yml": f"format: jb-book\nroot: index\nchapters:\n{chapters}", "days/one.md": None})
+    with zipfile.ZipFile(tiny.root / "a.zip", "w") as archive:
+        archive.writestr("d/a.csv", "1")
+    for name, source in zip(names, MAKING, strict=True):
+        tiny.cells("import glob, os, shutil, subprocess, sys, tempfile, zipfile", source, name=f"{name}.md")
+    clone = tmp_path_factory.mktemp("clone") / "course"
+    shutil.copytree(tiny.root, clone)
+    for words in [[], ["--force"]] if is_again else [[]]:
+        done = run(tiny, "execute", *words)
+        assert done.code == 0, done.err
+        assert "executed 0 pages" in run(tiny, "execute").out, {name: state(tiny, name) for name in names}
+    shutil.copytree(tiny.root / "outputs", clone / "outputs")
+    there = Tiny(clone, tiny.capture)
+    assert {name: state(there, name) for name in names} == dict.fromkeys(names, "current")
+    # Files of others, where the pages look.
+    others = {0: "o.csv", 4: "fig/o.png", 5: "d/o.csv", 6: "out/o", 9: "o.pt", 10: "pool/o", 13: "data/o"}
+    for number, name in others.items():
+        tiny.write({f"p{number}/{name}": ""})
+        assert state(tiny, f"p{number}/page").startswith("stale: "), number
+
+
+@kernel
+def test_a_sign_among_quotes_leads_nowhere(tiny: Tiny) -> None:
+    tiny.write({"days/seqs.fasta": ">a", "days/data.csv": "", "days/sub/raw.txt": "", "days/rows.csv": ""})
+    tiny.cells(
+        "!grep -c '>' seqs.fasta",
+        "import os, subprocess\nsubprocess.run('cd sub && sort raw.txt > data.csv', shell=True)\n"
+        "open('data.csv').close()",
+        "try:\n    os.rename('gone.csv', 'rows.csv')\nexcept OSError:\n    pass\nopen('rows.csv').close()",
+    )
+    assert run(tiny, "execute").code == 0
+    assert state(tiny) == "current"
+    tiny.write({f"days/{name}": "1" for name in ("seqs.fasta", "data.csv", "rows.csv")})
+    assert state(tiny) == "stale: days/data.csv changed; days/rows.csv changed; days/seqs.fasta changed"
+
+
+@kernel
+def test_what_is_declared_and_edited_meanwhile_is_never_the_page_s_own(tiny: Tiny, tmp_path_factory: Any) -> None:
+    far = tmp_path_factory.mktemp("far")
+    (far / "x.bin").write_text("1")
+    (tiny.root / "link").symlink_to(far)
+    tiny.write({"data/a.bin": "1"})
+    tiny.cells(WAIT, head=HEAD.replace("---\n", "---\ncoursebook: {inputs: [data/*.bin, link/*.bin]}\n", 1))
+    for n in (2, 3):
+        process = tiny.start("execute")
+        assert until((tiny.root / "days/begun").exists)
+        (far / "x.bin").write_text(str(n))
+        tiny.write({"data/a.bin": str(n), f"data/new{n}.bin": str(n), "days/go": ""})
+        assert process.wait(timeout=60) == 0, process.communicate()
+        process.communicate()
+        for name in ("data/a.bin", f"data/new{n}.bin", "link/x.bin"):
+            assert f"{name} changed while the page was executed" in state(tiny)
+        tiny.write({"days/go": None, "days/begun": None})
 
 
 @kernel

@@ -22,6 +22,7 @@ EXECUTION_TAGS = frozenset({"raises-exception", "skip-execution"})
 # the page writes it itself.
 ABSENT, EDITED, OWN = "", "edited", "own"
 MADE = "made:"  # before the digest of what came while the page was executed: where it is gone, it comes again
+NAMES = "names:"  # before the names in a folder, as long as the execution is under way
 
 
 def cell_digests(page: Page) -> tuple[str, ...]:
@@ -70,8 +71,13 @@ def folder_digest(root: Path, name: str, inputs: Mapping[str, str]) -> str | Non
 
 def names_digest(folder: str, names: Iterable[str], inputs: Mapping[str, str]) -> str:
     """The same for given names."""
-    own = {PurePosixPath(name).name for name in inputs if inputs[name] == OWN and folder_of(name) == folder}
+    own = {PurePosixPath(name).name for name in inputs if is_own(inputs[name]) and folder_of(name) == folder}
     return _digest(sorted(set(names) - own))
+
+
+def is_own(digest: str) -> bool:
+    """Whether an input is of the page's own making, by what stands in place of its digest."""
+    return digest == OWN or digest.startswith(MADE)
 
 
 def folder_of(name: str) -> str:

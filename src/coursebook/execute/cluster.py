@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import signal
 import tempfile
@@ -19,7 +20,8 @@ from pathlib import Path
 
 from ..course import Course
 from ..errors import CourseError
-from ..fingerprint import folder_digest
+from ..files import names_in
+from ..fingerprint import NAMES
 from ..git import commit_of
 from ..page import Page
 from . import dispatch, scheduler
@@ -116,12 +118,11 @@ class Cluster:
         assert self._course, "prepare comes first"
         if not isinstance(event, PageDone):
             return event
-        inputs = {
-            name: (folder_digest(self._course.root, name, event.provenance.inputs) or digest)
-            if name.endswith("/")
-            else digest
-            for name, digest in event.provenance.inputs.items()
-        }
+        inputs = dict(event.provenance.inputs)
+        for name, digest in inputs.items():
+            if digest.startswith(NAMES):
+                with contextlib.suppress(OSError):
+                    inputs[name] = NAMES + json.dumps(names_in(self._course.root / name, is_root=name == "./"))
         return replace(event, provenance=replace(event.provenance, inputs=inputs))
 
     async def _gpus(self) -> tuple[str, ...]:

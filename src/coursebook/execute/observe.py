@@ -46,17 +46,19 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
     root, own = os.path.realpath(root), os.getpid()
     # What a fork server has imported, itself among it, is not the page's.
     before = set(sys.modules)
-    read: dict[str, object] = {}  # by path: what it looked like when it was first read; None for what isn't there
+    # By path: what it looked like when it was first read; None for what isn't there.
+    read: dict[str, list | None] = {}  # type: ignore[type-arg]
     read_in: dict[str, set[int]] = {}  # by path: in which of the cells that ran, from 1
     ran, began = 0, time.time()
     written: set[str] = set()  # by the page itself: no inputs
+    read_again: set[str] = set()  # of these, by the page
     removed: set[str] = set()
     may_change: set[str] = set()  # what the page reads and may change, itself or by a program
     marked: set[str] = set()  # what the page gives permissions or one more name, which changes nothing in it
     links: dict[str, str] = {}  # by where a link leads that the page has gone through: its path below the root
     programs: set[str] = set()
     hidden: set[str] = set()
-    kinds = {"remove": removed, "mark": marked, "program": programs, "hidden": hidden}
+    kinds = {"again": read_again, "remove": removed, "mark": marked, "program": programs, "hidden": hidden}
     # What is installed may lie in the course, or have a link there; but a system's `/usr` holds data as well.
     places = {os.path.realpath(place) + os.sep for place in (sys.prefix, sys.base_prefix)}
     environments = {place for place in places if place.startswith(root + os.sep)} | {
@@ -131,7 +133,12 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
         return [name, as_given] if as_given not in ("", name) else [name]
 
     def note(name: str, may_be_absent: bool = True) -> None:
-        if name in written or (name in read and ran in read_in[name]):
+        if name in written and not name.endswith("/"):
+            if name not in read_again:
+                read_again.add(name)
+                here.news.append(["again", name])
+            return
+        if name in read and ran in read_in[name]:
             return
         looked = read[name] if name in read else look(name)
         if looked is None and not may_be_absent:
@@ -185,7 +192,7 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
             note(name)
         write(name)
 
-    def look(name: str) -> object:
+    def look(name: str) -> list | None:  # type: ignore[type-arg]
         """What tells a file from the one that it becomes by being edited, or a folder's names."""
         path = os.path.join(root, name)
         try:
@@ -244,7 +251,7 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
                 here.news.append(["program", name])
             for before, word in zip(["", *command], command, strict=False):
                 for name in names_of(word, base):
-                    if before == ">" and not os.path.isdir(os.path.join(root, name)):
+                    if before == ">" and not os.path.lexists(os.path.join(root, name)):
                         write(name)
                     elif os.path.isfile(os.path.join(root, name)):
                         change(name)
@@ -269,10 +276,12 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
                 for name in names_of(arguments[0]):
                     note(name, may_be_absent=False)
             elif event == "os.rename":
-                remove(arguments[0])
-                make(arguments[1])
+                if os.path.lexists(whole(arguments[0])):  # else it is going to fail
+                    remove(arguments[0])
+                    make(arguments[1])
             elif event == "os.mkdir":
-                make(arguments[0])
+                if not os.path.isfile(whole(arguments[0])):
+                    make(arguments[0])
             elif event in ("os.link", "os.symlink"):
                 if not os.path.lexists(whole(arguments[1])):  # else it is going to fail
                     make(arguments[1])
@@ -317,8 +326,9 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
                 read.setdefault(name, more[0])
                 read_in.setdefault(name, set()).add(more[1])
             elif kind == "write":
-                if read.get(name, name) is None:
+                if name in read and (read[name] is None or _is_since(read[name], began, name in marked)):
                     del read[name]
+                    read_again.add(name)
                 (may_change if name in read else written).add(name)
             elif kind in kinds:
                 kinds[kind].add(name)
@@ -329,8 +339,9 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
         Paths below the root: `read`, `absent` (were to be read and aren't there), `unheard` (modules, which were read
         before anybody could look at them), `edited` (somebody else changed or removed them since they were read),
         `changed` (the page itself did), `made` (when they were first read they had come or changed since the page
-        began), `written` (by the page alone, folders as well), `hidden` (the page's own code read them). `listed` has
-        by folder, with a slash at its end, the names that there were when it was listed first.
+        began), `written` (by the page alone, folders as well), `again` (of these, what it read), `hidden` (the page's
+        own code read them). `listed` has by folder, with a slash at its end, the names that there were when it was
+        listed first, without what the page itself has removed.
         `read_in` has by path, of the cells that ran, those that read it, from 1; `modules` the paths of the course's
         modules by name, `elsewhere` the files of those that are neither the course's nor installed. `programs` are
         those that the page's own code ran, `own_processes` tells whether it started Python anew in others. `prefix` is
@@ -362,19 +373,27 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
                 peak = 0
             files = {name: looked for name, looked in first.items() if not name.endswith("/")}
             there = {name for name in files if os.path.exists(os.path.join(root, name))}
+            own = {name for name in set(written) if os.path.lexists(os.path.join(root, name))}
+            gone_again = set(written) - own
+            listed = {
+                name: [part for part in looked or [] if name.removeprefix("./") + part not in gone_again]
+                for name, looked in first.items()
+                if name.endswith("/") and name[:-1] not in gone_again and (looked is not None or name[:-1] in own)
+            }
             came = {name for name, looked in files.items() if _is_since(looked, began, name in marked)}
             gone = {name for name in files.keys() - there - came if files[name] and not is_removed(name)}
             others = {name for name in there if is_other(name)} | gone
             return json.dumps(
                 {
                     "read": sorted(there),
-                    "listed": {name: first[name] for name in first.keys() - files.keys() if first[name] is not None},
-                    "absent": sorted(name for name in first.keys() - there if first[name] is None),
+                    "listed": listed,
+                    "absent": sorted(n for n in first.keys() - there if first[n] is None and n.rstrip("/") not in own),
                     "unheard": sorted(unheard),
                     "edited": sorted(others - may_change),
                     "changed": sorted(others & may_change),
                     "made": sorted(came & there),
-                    "written": sorted(name for name in set(written) if os.path.lexists(os.path.join(root, name))),
+                    "written": sorted(own),
+                    "again": sorted(own & read_again | {name[:-1] for name in first if name[:-1] in own}),
                     "read_in": {name: sorted(read_in[name]) for name in first if name in read_in},
                     "modules": modules,
                     "elsewhere": elsewhere,

@@ -15,6 +15,7 @@ import tarfile
 import tempfile
 import unicodedata
 import zlib
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -159,14 +160,18 @@ def _tracked(root: Path) -> Iterator[str]:
         return
     top = _real(git.Checkout(root).top or base)
     files |= {path for path in _known(top) if _real(path) == path}
+    in_order = sorted(map(str, files))
     for name in known:
         if real[name] == base / name:
             continue
         if real[name] in files:
             yield name.as_posix()
-        for path in files:
-            if real[name] in path.parents:
-                yield (name / path.relative_to(real[name])).as_posix()
+            continue
+        folder = f"{real[name]}{os.sep}"
+        for path in in_order[bisect_left(in_order, folder) :]:
+            if not path.startswith(folder):
+                break
+            yield (name / path.removeprefix(folder)).as_posix()
 
 
 def _real(path: Path) -> Path:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import json
 import platform
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import Any
 
 from ..course import Course
@@ -16,6 +18,7 @@ from ..fingerprint import (
     ABSENT,
     EDITED,
     MADE,
+    NAMES,
     OWN,
     beside,
     cell_digests,
@@ -25,6 +28,7 @@ from ..fingerprint import (
     file_digest,
     folder_of,
     imported_modules,
+    is_own,
     is_released,
     modules_in,
     names_digest,
@@ -91,8 +95,8 @@ def _inputs(course: Course, page: Page, seen: Mapping[str, Any], since: datetime
     """The observed inputs and those that the page's globs name, each with its sha256; not the page itself.
 
     What was looked for in vain is ABSENT. What somebody changed meanwhile is EDITED: nobody knows what the page read.
-    What came or changed after the page had begun and before it read it is MADE: see `settled`. What the page itself
-    changed is none: it is told of as not watched.
+    What the page itself changed is none: it is told of as not watched; what it made and then read is OWN. What came or
+    changed after the page had begun and before it read it is MADE, folders have NAMES: see `settled`.
     """
     declared = declared_inputs(course.root, page)
     listed = seen.get("listed", {})
@@ -100,21 +104,20 @@ def _inputs(course: Course, page: Page, seen: Mapping[str, Any], since: datetime
     edited, made = set(seen.get("edited", ())), set(seen.get("made", ()))
     # Nobody could look at these when they were read.
     unheard = {*seen.get("unheard", ()), *(declared - set(seen.get("read", ())))}
-    found = dict.fromkeys(seen.get("absent", ()), ABSENT) | dict.fromkeys(declared & (written | changed), OWN)
+    found = dict.fromkeys(seen.get("absent", ()), ABSENT)
+    found |= dict.fromkeys((declared & (written | changed)) | {*seen.get("again", ())}, OWN)
     # Of the names in a folder those count that the page doesn't make.
-    found |= {name: OWN for name in written if folder_of(name) in listed or f"{name}/" in listed}
+    found |= {name: OWN for name in written if folder_of(name) in listed}
     for name in {*seen.get("read", ()), *declared, *edited} - {page.path.as_posix()} - written - changed:
         path = course.root / name
         before = look_at(path)
         digest = file_digest(path)
-        if name in unheard and is_changed_since(path, since.timestamp()):
-            found[name] = MADE + EDITED
-        elif name in edited or look_at(path) != before:
+        is_newer = name in unheard and is_changed_since(path, since.timestamp())
+        if name in edited or is_newer or look_at(path) != before:
             found[name] = MADE + EDITED if name in made else EDITED
         elif digest:
             found[name] = MADE + digest if name in made else digest
-    for folder, names in listed.items():
-        found[folder] = names_digest(folder, names, found)
+    found |= {folder: NAMES + json.dumps(names) for folder, names in listed.items()}
     return dict(sorted(found.items()))
 
 
@@ -124,23 +127,38 @@ def settled(now: Provenance, there: Collection[str], earlier: Provenance | None)
     That is the page's own if it wasn't `there` (the course's files before), or was the page's own by its `earlier`
     provenance already. Else somebody has edited it: before the page read it, which does no harm, or afterwards.
     """
-    inputs, unseen = dict(now.inputs), dict.fromkeys(now.unseen)
+    folders = {parent.as_posix() for name in there for parent in PurePosixPath(name).parents}
     was = earlier.inputs if earlier else {}
-    is_same = earlier is not None and earlier.code == now.code
+    inputs, unseen = dict(now.inputs), dict.fromkeys(now.unseen)
+
+    def is_the_page_s(name: str) -> bool:
+        if is_own(was.get(name, ABSENT)):
+            return True
+        # What lies behind a link to a folder is there with it.
+        places = [name, *(parent.as_posix() for parent in PurePosixPath(name).parents)]
+        return was.get(name, ABSENT) == ABSENT and name not in folders and not any(place in there for place in places)
+
     for name, digest in now.inputs.items():
-        if not digest.startswith(MADE):
-            continue
-        before = was.get(name, ABSENT)
-        is_own = before == OWN or before.startswith(MADE) or (before == ABSENT and name not in there)
-        if digest != MADE + EDITED:
-            inputs[name] = digest if is_own else digest.removeprefix(MADE)
-        # Twice by the same code, before and after it was read: nobody else is as regular.
-        elif is_own or (before == EDITED and is_same):
-            inputs[name] = OWN
-            unseen[f"{printable(name)}, which the page changes"] = None
-        else:
-            inputs[name] = EDITED
-    return replace(now, inputs=inputs, unseen=tuple(unseen))
+        plain = digest.removeprefix(MADE)
+        if digest == MADE + EDITED:
+            inputs[name] = OWN if is_the_page_s(name) else EDITED
+            if inputs[name] == OWN:
+                unseen[f"{printable(name)}, which the page changes"] = None
+        elif digest.startswith(MADE):
+            inputs[name] = digest if is_the_page_s(name) else plain
+        elif not digest.startswith((EDITED, OWN, NAMES)) and was.get(name) in (OWN, MADE + digest):
+            inputs[name] = MADE + digest  # which it found, this time
+    listed = {
+        name: json.loads(digest.removeprefix(NAMES)) for name, digest in inputs.items() if digest.startswith(NAMES)
+    }
+    for folder, names in listed.items():
+        place = folder.removeprefix("./")
+        own = {place + name for name in names if is_the_page_s(place + name)}
+        own |= {folder[:-1]} if folder != "./" and is_the_page_s(folder[:-1]) else set()
+        inputs = dict.fromkeys(own, OWN) | inputs
+    for folder, names in listed.items():
+        inputs[folder] = names_digest(folder, names, inputs)
+    return replace(now, inputs=dict(sorted(inputs.items())), unseen=tuple(unseen))
 
 
 def _modules(course: Course, page: Page, read: Iterable[str]) -> set[str]:
