@@ -557,6 +557,25 @@ def test_what_pages_make_is_missed_nowhere(tiny: Tiny, tmp_path_factory: Any, is
 
 
 @kernel
+def test_names_in_a_folder_are_the_page_s_only_where_it_made_them(tiny: Tiny) -> None:
+    """Not in a course within the course, nor among installed packages, nor what came while another page ran."""
+    toc = "format: jb-book\nroot: index\nchapters:\n  - file: days/one\n  - file: days/two\n"
+    inner = {f"days/inner/{name}": "" for name in ("_config.yml", "outputs/a.csv", "_build/a.csv")}
+    tiny.write({"_toc.yml": toc, "days/node_modules/left-pad/a.js": "", "days/late/first.csv": "", **inner})
+    tiny.cells("import os\nos.listdir('inner'), os.listdir('node_modules/left-pad')", WAIT)
+    tiny.cells("import os\nos.listdir('late')", name="days/two.md")
+    process = tiny.start("execute", "--jobs", "1")
+    assert until((tiny.root / "days/begun").exists)
+    tiny.write({"days/late/second.csv": "", "days/go": ""})
+    assert process.wait(timeout=60) == 0, process.communicate()
+    process.communicate()
+    assert (state(tiny), state(tiny, "days/two")) == ("current", "current")
+    tiny.write({"days/late/second.csv": None, "days/node_modules/left-pad/b.js": "", "days/inner/b": ""})
+    assert state(tiny, "days/two") == "stale: days/late/ changed"
+    assert state(tiny) == "stale: days/inner/ changed; days/node_modules/left-pad/ changed"
+
+
+@kernel
 def test_a_sign_among_quotes_leads_nowhere(tiny: Tiny) -> None:
     tiny.write({"days/seqs.fasta": ">a", "days/data.csv": "", "days/sub/raw.txt": "", "days/rows.csv": ""})
     tiny.cells(
@@ -620,15 +639,16 @@ def test_what_pages_do_that_is_told_rarely(tiny: Tiny) -> None:
     (tiny.root / place / strange).write_text("0")
     os.mkfifo(tiny.root / place / "pipe")
     tiny.cells(
-        "import os, threading\nfrom pathlib import Path\nimport helper, mod\nopen('data.csv').close()",
+        "import os, sys, threading\nfrom pathlib import Path\nimport helper, mod\nopen('data.csv').close()",
         f"open(os.fsdecode({os.fsencode(strange)!r})).close()\nos.close(os.open('pipe', os.O_RDONLY | os.O_NONBLOCK))",
         'os.system(\'echo "rows: $(wc -l < rows.csv)"\')\nos.system("uv run --version > nothing.txt 2>&1")',
         "with open('kept.csv') as file:\n    os.fchmod(file.fileno(), 0o600)",
         "open('own.csv', 'w').close()\nos.makedirs('own', exist_ok=True)\nos.listdir('.'), os.listdir('own')",
         "list(Path('../..').rglob('*.csv'))\nif False:\n    from torchvision import io",
-        "def read():\n    n = 0\n    while n := n + 1:\n        try:\n            open(f'no/{n % 999}.csv')\n"
+        "def read(first, last):\n    for n in range(first, last):\n        try:\n            open(f'no/{n}.csv')\n"
         "        except OSError:\n            pass\n"
-        "threading.Thread(target=read, daemon=True).start()\nopen('read.csv').close()",
+        "sys.setswitchinterval(1e-6)\nread(0, 2_000)\nopen('read.csv').close()\n"
+        "threading.Thread(target=read, args=(2_000, 8_000), daemon=True).start()",
         name=f"{place}/page.md",
     )
     done = run(tiny, "execute")

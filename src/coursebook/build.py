@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 from .course import Course
 from .errors import CourseError, CourseErrors
 from .execute.events import Event, PageDone, PageFailed
-from .execute.provenance import settled
+from .execute.provenance import Before, settled
 from .failures import Failure, Failures
-from .files import relative, walk
 from .fingerprint import OWN, code_digest
 from .kernelspecs import interpreter
 from .live import Live
@@ -221,7 +220,7 @@ def _bring_up_to_date(
 
     if not wanted:
         return done, errors
-    there = {relative(course.root, entry.path) for entry in walk(course.root)}
+    there = Before(course.root)
     pages = [decision.page for decision in wanted]
     gpus = environment.gpus if any(page.options.device == "gpu" for page in pages) else ()
     told = [(d.page.docname, len(d.page.cells), d.seconds) for d in wanted]

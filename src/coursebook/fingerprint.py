@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, distribution, packages_dist
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from .files import CONFIG, can_be_input, look, names_in
+from .files import can_be_input, look, names_in
 from .page import Cell, Page
 
 # Tags that change what an execution does; all others change only what a reader sees.
@@ -22,7 +22,7 @@ EXECUTION_TAGS = frozenset({"raises-exception", "skip-execution"})
 # the page writes it itself.
 ABSENT, EDITED, OWN = "", "edited", "own"
 MADE = "made:"  # before the digest of what came while the page was executed: where it is gone, it comes again
-NAMES = "names:"  # before the names in a folder, as long as the execution is under way
+NAMES = "names:"  # before the names in a folder and those of them that are new, until it is settled what they are
 
 
 def cell_digests(page: Page) -> tuple[str, ...]:
@@ -59,9 +59,8 @@ def folder_digest(root: Path, name: str, inputs: Mapping[str, str]) -> str | Non
 
     `name` is relative to `root`, with a slash at its end. What the page makes itself, by its `inputs`, doesn't count.
     """
-    path = root / name
     try:
-        names = names_in(path, is_root=(path / CONFIG).is_file())
+        names = names_in(root / name, is_root=name == "./")
     except OSError:
         if inputs.get(name.rstrip("/")) != OWN:
             return None
@@ -131,8 +130,11 @@ def modules_in(source: str) -> set[str]:
     return {name.partition(".")[0] for name in full_names_in(source)}
 
 
-def full_names_in(source: str) -> list[str]:
-    """The modules that Python source imports, by their full names, in order; also what only IPython understands."""
+def full_names_in(source: str, *, members: bool = False) -> list[str]:
+    """The modules that Python source imports, by their full names, in order; also what only IPython understands.
+
+    With `members` also what it imports from them: by `from pack import sub` that may be the module `pack.sub`.
+    """
     try:
         tree = ast.parse(source)
     except SyntaxError:
@@ -140,35 +142,37 @@ def full_names_in(source: str) -> list[str]:
             tree = ast.parse(_as_python(source))
         except SyntaxError:
             return []
-    return [name for node in ast.walk(tree) for name in _names(node) if name]
+    return [name for node in ast.walk(tree) for name in _names(node, members) if name]
 
 
-def _names(node: ast.AST) -> Iterator[str]:
+def _names(node: ast.AST, members: bool) -> Iterator[str]:
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and node.level == 0:
         yield node.module or ""
+        if members:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
     elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
         function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
         if function in ("import_module", "__import__"):
             yield from texts[:1]
         elif function in ("run_line_magic", "run_cell_magic"):
-            yield from _names_in_magic(*texts[:3])
+            yield from _names_in_magic(*texts[:3], members=members)
 
 
-def _names_in_magic(magic: str, line: str = "", body: str = "") -> Iterator[str]:
+def _names_in_magic(magic: str = "", line: str = "", body: str = "", *, members: bool) -> Iterator[str]:
     """What a magic imports: by itself, or in the Python that it runs."""
     if magic == "load_ext":
         yield line.strip()
     yield from BY_MAGIC.get(magic, ())
     if magic in NO_PYTHON:
         return
-    yield from full_names_in(body)
+    yield from full_names_in(body, members=members)
     # Its options come first: `%timeit -n 1 f()`, `%prun -s time f()`. What isn't code after all names nothing.
     words = line.split(" ")
     for start in range(len(words)):
-        if names := full_names_in(" ".join(words[start:])):
+        if names := full_names_in(" ".join(words[start:]), members=members):
             yield from names
             return
 

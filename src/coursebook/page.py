@@ -36,7 +36,7 @@ def _is_glob(text: str) -> bool:
         return False
     try:
         next(Path(os.devnull).glob(text), None)
-    except (ValueError, NotImplementedError, IndexError):
+    except (ValueError, NotImplementedError, IndexError):  # as pathlib says it of `**.csv`, of `C:/data` and of `.`
         return False
     return True
 

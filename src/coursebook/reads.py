@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .files import look_at
-from .fingerprint import NO_PYTHON, OWN, _as_python, cell_digests, full_names_in
+from .fingerprint import OWN, cell_digests, full_names_in
 from .page import Cell, Page
 from .store import Provenance
 
@@ -92,7 +92,7 @@ def _names(root: Path, page: Page, cell: Cell, name: str, inputs: Collection[str
     folders = (root / page.path.parent, root)
     ways = [*_spelled(cell.source, base)]
     if name.endswith(".py"):
-        paths = [module.replace(".", "/") for module in _with_parents(_imported_in(cell.source))]
+        paths = [module.replace(".", "/") for module in _with_parents(full_names_in(cell.source, members=True))]
         ways += [(f"{path}/__init__.py", f"./{path}.py") for path in paths]  # never a name without a folder
     for way in ways:
         # What is quoted may be longer than any path.
@@ -118,41 +118,13 @@ def _spelled(source: str, base: str) -> Iterator[tuple[str, ...]]:
 def _modules_of(cell: Cell, root: Path, modules: Mapping[str, str]) -> set[str]:
     """The files of the course's `modules`, given by name, that are imported when the cell runs in a new kernel."""
     found: set[str] = set()
-    waiting = list(_with_parents(_imported_in(cell.source)))
+    waiting = list(_with_parents(full_names_in(cell.source, members=True)))
     while waiting:
         module = waiting.pop()
         if module in modules and module not in found:
             found.add(module)
             waiting += _with_parents(_imported_by(root / modules[module], module))
     return {modules[module] for module in found}
-
-
-def _imported_in(source: str) -> Iterator[str]:
-    """What code names in its imports, by full names: `from pack import sub` may mean the module `pack.sub`."""
-    yield from full_names_in(source)
-    for node in _froms(source):
-        yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def _froms(source: str) -> Iterator[ast.ImportFrom]:
-    """Each `from … import …` of Python source, also of what IPython's magics run."""
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        try:
-            tree = ast.parse(_as_python(source))
-        except SyntaxError:
-            return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield node
-        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("run_line_magic", "run_cell_magic"):
-            texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
-            if texts and texts[0] not in NO_PYTHON:
-                _, line, body, *_ = [*texts, "", ""]
-                yield from _froms(body)
-                # Its options come before the code.
-                yield from _froms("".join(line.partition("from ")[1:]))
 
 
 def _with_parents(modules: Iterable[str]) -> Iterator[str]:

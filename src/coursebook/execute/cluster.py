@@ -121,8 +121,10 @@ class Cluster:
         inputs = dict(event.provenance.inputs)
         for name, digest in inputs.items():
             if digest.startswith(NAMES):
+                _, new = json.loads(digest.removeprefix(NAMES))
                 with contextlib.suppress(OSError):
-                    inputs[name] = NAMES + json.dumps(names_in(self._course.root / name, is_root=name == "./"))
+                    names = names_in(self._course.root / name, is_root=name == "./")
+                    inputs[name] = NAMES + json.dumps([sorted({*names, *new}), new])
         return replace(event, provenance=replace(event.provenance, inputs=inputs))
 
     async def _gpus(self) -> tuple[str, ...]:

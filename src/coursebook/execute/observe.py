@@ -21,19 +21,8 @@ from urllib.parse import unquote
 NAME = "_coursebook_observe"
 # Programs that read nothing of a course; the others there only without one of these words.
 _HARMLESS = (
-    "date",
-    "echo",
-    "false",
-    "free",
-    "hostname",
-    "lscpu",
-    "nproc",
-    "nvidia-smi",
-    "sleep",
-    "true",
-    "uname",
-    "which",
-)
+    "date", "echo", "false", "free", "hostname", "lscpu", "nproc", "nvidia-smi", "sleep", "true", "uname", "which",
+)  # fmt: skip
 _INSTALLERS = {"conda": ("run",), "mamba": ("run",), "pip": ("-e", "."), "uv": ("run", "-e", ".")}
 _SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "cmd", "cmd.exe")
 _STANDARD = os.path.dirname(os.__file__) + os.sep
@@ -133,7 +122,7 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
         return [name, as_given] if as_given not in ("", name) else [name]
 
     def note(name: str, may_be_absent: bool = True) -> None:
-        if name in written and not name.endswith("/"):
+        if name in written:
             if name not in read_again:
                 read_again.add(name)
                 here.news.append(["again", name])
@@ -180,6 +169,13 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
         if name in marked and isinstance(first, list) and isinstance(now, list):
             return first[:3] != now[:3]  # without the time that the system gave it
         return first != now
+
+    def is_new(name: str) -> bool:
+        """Whether a file or folder has come or changed since the page began."""
+        try:
+            return os.lstat(os.path.join(root, name)).st_ctime > began - _TICK
+        except OSError:
+            return False
 
     def is_removed(name: str) -> bool:
         """Whether it is gone by the page's own doing, with its folder or alone."""
@@ -341,7 +337,8 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
         `changed` (the page itself did), `made` (when they were first read they had come or changed since the page
         began), `written` (by the page alone, folders as well), `again` (of these, what it read), `hidden` (the page's
         own code read them). `listed` has by folder, with a slash at its end, the names that there were when it was
-        listed first, without what the page itself has removed.
+        listed first, without what the page itself has removed, `new` those of them that have come or changed since the
+        page began.
         `read_in` has by path, of the cells that ran, those that read it, from 1; `modules` the paths of the course's
         modules by name, `elsewhere` the files of those that are neither the course's nor installed. `programs` are
         those that the page's own code ran, `own_processes` tells whether it started Python anew in others. `prefix` is
@@ -375,10 +372,11 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
             there = {name for name in files if os.path.exists(os.path.join(root, name))}
             own = {name for name in set(written) if os.path.lexists(os.path.join(root, name))}
             gone_again = set(written) - own
+            folders = [name for name in first if name.endswith("/")]
             listed = {
-                name: [part for part in looked or [] if name.removeprefix("./") + part not in gone_again]
-                for name, looked in first.items()
-                if name.endswith("/") and name[:-1] not in gone_again and (looked is not None or name[:-1] in own)
+                name: [part for part in first[name] or [] if name.removeprefix("./") + part not in gone_again]
+                for name in folders
+                if name[:-1] not in gone_again and (first[name] is not None or name[:-1] in own)
             }
             came = {name for name, looked in files.items() if _is_since(looked, began, name in marked)}
             gone = {name for name in files.keys() - there - came if files[name] and not is_removed(name)}
@@ -387,13 +385,14 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
                 {
                     "read": sorted(there),
                     "listed": listed,
+                    "new": {name: [part for part in listed[name] if is_new(name + part)] for name in listed},
                     "absent": sorted(n for n in first.keys() - there if first[n] is None and n.rstrip("/") not in own),
                     "unheard": sorted(unheard),
                     "edited": sorted(others - may_change),
                     "changed": sorted(others & may_change),
                     "made": sorted(came & there),
                     "written": sorted(own),
-                    "again": sorted(own & read_again | {name[:-1] for name in first if name[:-1] in own}),
+                    "again": sorted(own & read_again | {name[:-1] for name in folders if name[:-1] in own}),
                     "read_in": {name: sorted(read_in[name]) for name in first if name in read_in},
                     "modules": modules,
                     "elsewhere": elsewhere,

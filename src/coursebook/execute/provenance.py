@@ -6,14 +6,14 @@ import datetime
 import json
 import platform
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..course import Course
-from ..files import is_changed_since, look_at
+from ..files import INSTALLED, is_changed_since, look_at, relative, walk
 from ..fingerprint import (
     ABSENT,
     EDITED,
@@ -27,6 +27,7 @@ from ..fingerprint import (
     distributions_of,
     file_digest,
     folder_of,
+    full_names_in,
     imported_modules,
     is_own,
     is_released,
@@ -117,46 +118,58 @@ def _inputs(course: Course, page: Page, seen: Mapping[str, Any], since: datetime
             found[name] = MADE + EDITED if name in made else EDITED
         elif digest:
             found[name] = MADE + digest if name in made else digest
-    found |= {folder: NAMES + json.dumps(names) for folder, names in listed.items()}
+    new = seen.get("new", {})
+    found |= {folder: NAMES + json.dumps([names, new[folder]]) for folder, names in listed.items()}
     return dict(sorted(found.items()))
 
 
-def settled(now: Provenance, there: Collection[str], earlier: Provenance | None) -> Provenance:
+class Before:
+    """What there is below a course's root before pages are executed."""
+
+    def __init__(self, root: Path) -> None:
+        self._files = {relative(root, entry.path) for entry in walk(root)}
+        self._folders = {parent.as_posix() for name in self._files for parent in PurePosixPath(name).parents}
+
+    def has(self, name: str) -> bool:
+        """Whether a file or a folder was there; among installed packages, where nobody has looked, all was."""
+        path = PurePosixPath(name)
+        if name in self._files or name in self._folders or {*INSTALLED} & {*path.parts}:
+            return True
+        return any(parent.as_posix() in self._files for parent in path.parents)  # a link to a folder
+
+
+def settled(now: Provenance, there: Before, earlier: Provenance | None) -> Provenance:
     """The provenance `now` of a page, with an answer for what came or changed while it was executed.
 
-    That is the page's own if it wasn't `there` (the course's files before), or was the page's own by its `earlier`
-    provenance already. Else somebody has edited it: before the page read it, which does no harm, or afterwards.
+    That is the page's own if it wasn't `there`, or was the page's own by its `earlier` provenance already. Else
+    somebody has edited it: before the page read it, which does no harm, or afterwards.
     """
-    folders = {parent.as_posix() for name in there for parent in PurePosixPath(name).parents}
     was = earlier.inputs if earlier else {}
     inputs, unseen = dict(now.inputs), dict.fromkeys(now.unseen)
 
     def is_the_page_s(name: str) -> bool:
-        if is_own(was.get(name, ABSENT)):
-            return True
-        # What lies behind a link to a folder is there with it.
-        places = [name, *(parent.as_posix() for parent in PurePosixPath(name).parents)]
-        return was.get(name, ABSENT) == ABSENT and name not in folders and not any(place in there for place in places)
+        return is_own(was[name]) if was.get(name, ABSENT) != ABSENT else not there.has(name)
 
     for name, digest in now.inputs.items():
-        plain = digest.removeprefix(MADE)
         if digest == MADE + EDITED:
             inputs[name] = OWN if is_the_page_s(name) else EDITED
             if inputs[name] == OWN:
                 unseen[f"{printable(name)}, which the page changes"] = None
         elif digest.startswith(MADE):
-            inputs[name] = digest if is_the_page_s(name) else plain
+            inputs[name] = digest if is_the_page_s(name) else digest.removeprefix(MADE)
         elif not digest.startswith((EDITED, OWN, NAMES)) and was.get(name) in (OWN, MADE + digest):
             inputs[name] = MADE + digest  # which it found, this time
     listed = {
         name: json.loads(digest.removeprefix(NAMES)) for name, digest in inputs.items() if digest.startswith(NAMES)
     }
-    for folder, names in listed.items():
+    for folder, (names, new) in listed.items():
         place = folder.removeprefix("./")
-        own = {place + name for name in names if is_the_page_s(place + name)}
-        own |= {folder[:-1]} if folder != "./" and is_the_page_s(folder[:-1]) else set()
+        found = {place + name for name in names if is_own(was.get(place + name, ABSENT))}
+        own = found | {place + name for name in new if is_the_page_s(place + name)}
         inputs = dict.fromkeys(own, OWN) | inputs
-    for folder, names in listed.items():
+        if place and is_the_page_s(folder[:-1]) and own >= {place + name for name in names}:
+            inputs.setdefault(folder[:-1], OWN)
+    for folder, (names, _) in listed.items():
         inputs[folder] = names_digest(folder, names, inputs)
     return replace(now, inputs=dict(sorted(inputs.items())), unseen=tuple(unseen))
 
@@ -186,10 +199,9 @@ def _unseen(page: Page, modules: set[str], seen: Mapping[str, Any]) -> tuple[str
         return () if page.options.inputs else ("what the page reads, as its kernel can't be observed",)
     found = [f"what {printable(name)} reads" for name in seen.get("programs", ())]
     code = "\n".join(cell.source for cell in page.cells)
+    parts = {name for cell in page.cells for name in full_names_in(cell.source, members=True)}
     for name in OPENS_BY_ITSELF:
-        package, _, part = name.partition(".")
-        dotted = rf"\b{package}\s*\.\s*{part}\b|\bfrom\s+{package}\s+import\b[^\n;]*\b{part}\b"
-        if name in modules or (part and re.search(dotted, code)):
+        if name in modules or name in parts or ("." in name and re.search(rf"\b{re.escape(name)}\b", code)):
             found.append(f"files that {name} opens")
     elsewhere = sorted(name for name in modules & seen.get("elsewhere", {}).keys() if not is_released(name))
     found += [f"the module {name} from outside of the course" for name in elsewhere]
