@@ -560,19 +560,25 @@ def test_what_pages_make_is_missed_nowhere(tiny: Tiny, tmp_path_factory: Any, is
 def test_names_in_a_folder_are_the_page_s_only_where_it_made_them(tiny: Tiny) -> None:
     """Not in a course within the course, nor among installed packages, nor what came while another page ran."""
     toc = "format: jb-book\nroot: index\nchapters:\n  - file: days/one\n  - file: days/two\n"
-    inner = {f"days/inner/{name}": "" for name in ("_config.yml", "outputs/a.csv", "_build/a.csv")}
+    inner = {f"days/inner/{name}": "" for name in ("_config.yml", "outputs/a.csv", "_build/a.csv", "sub/a")}
     tiny.write({"_toc.yml": toc, "days/node_modules/left-pad/a.js": "", "days/late/first.csv": "", **inner})
-    tiny.cells("import os\nos.listdir('inner'), os.listdir('node_modules/left-pad')", WAIT)
+    read = "open('node_modules/left-pad/late.js').read()"
+    tiny.cells(WAIT, "import os\nos.listdir('inner'), os.listdir('node_modules/left-pad')", read)
     tiny.cells("import os\nos.listdir('late')", name="days/two.md")
     process = tiny.start("execute", "--jobs", "1")
     assert until((tiny.root / "days/begun").exists)
-    tiny.write({"days/late/second.csv": "", "days/go": ""})
+    tiny.write({"days/late/second.csv": "", "days/node_modules/left-pad/late.js": "", "days/inner/sub/b": ""})
+    tiny.write({"days/go": ""})
     assert process.wait(timeout=60) == 0, process.communicate()
     process.communicate()
     assert (state(tiny), state(tiny, "days/two")) == ("current", "current")
-    tiny.write({"days/late/second.csv": None, "days/node_modules/left-pad/b.js": "", "days/inner/b": ""})
+    tiny.write({"days/node_modules/left-pad/late.js": None})
+    gone = "days/node_modules/left-pad/late.js is gone"
+    assert state(tiny) == f"stale: days/node_modules/left-pad/ changed; {gone}"
+    tiny.write({"days/late/second.csv": None})
+    shutil.rmtree(tiny.root / "days/inner/sub")
     assert state(tiny, "days/two") == "stale: days/late/ changed"
-    assert state(tiny) == "stale: days/inner/ changed; days/node_modules/left-pad/ changed"
+    assert state(tiny) == f"stale: days/inner/ changed; days/node_modules/left-pad/ changed; {gone}"
 
 
 @kernel
