@@ -557,28 +557,34 @@ def test_what_pages_make_is_missed_nowhere(tiny: Tiny, tmp_path_factory: Any, is
 
 
 @kernel
-def test_names_in_a_folder_are_the_page_s_only_where_it_made_them(tiny: Tiny) -> None:
-    """Not in a course within the course, nor among installed packages, nor what came while another page ran."""
+def test_names_in_a_folder_are_the_page_s_only_where_it_made_them(tiny: Tiny, tmp_path_factory: Any) -> None:
+    """Not in a course within the course, among installed packages, behind a link, nor what other pages make."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
     toc = "format: jb-book\nroot: index\nchapters:\n  - file: days/one\n  - file: days/two\n"
     inner = {f"days/inner/{name}": "" for name in ("_config.yml", "outputs/a.csv", "_build/a.csv", "sub/a")}
+    late = "days/node_modules/left-pad/late.js"
     tiny.write({"_toc.yml": toc, "days/node_modules/left-pad/a.js": "", "days/late/first.csv": "", **inner})
-    read = "open('node_modules/left-pad/late.js').read()"
-    tiny.cells(WAIT, "import os\nos.listdir('inner'), os.listdir('node_modules/left-pad')", read)
-    tiny.cells("import os\nos.listdir('late')", name="days/two.md")
+    (tiny.root / "days/linked").symlink_to(elsewhere)
+    make = "import os\nos.mkdir('shared')\nopen('shared/one.csv', 'w').close()"
+    read = "open('node_modules/left-pad/late.js').close()\nopen('linked/late.csv').close()"
+    look = "import os\nos.listdir('inner'), os.listdir('node_modules/left-pad')"
+    tiny.cells(make, WAIT, look, read)
+    tiny.cells("import os\nos.listdir('shared'), os.listdir('late')", name="days/two.md")
     process = tiny.start("execute", "--jobs", "1")
     assert until((tiny.root / "days/begun").exists)
-    tiny.write({"days/late/second.csv": "", "days/node_modules/left-pad/late.js": "", "days/inner/sub/b": ""})
+    tiny.write({"days/late/second.csv": "", late: "", "days/inner/sub/b": ""})
+    (elsewhere / "late.csv").touch()
     tiny.write({"days/go": ""})
     assert process.wait(timeout=60) == 0, process.communicate()
     process.communicate()
     assert (state(tiny), state(tiny, "days/two")) == ("current", "current")
-    tiny.write({"days/node_modules/left-pad/late.js": None})
-    gone = "days/node_modules/left-pad/late.js is gone"
-    assert state(tiny) == f"stale: days/node_modules/left-pad/ changed; {gone}"
-    tiny.write({"days/late/second.csv": None})
+    tiny.write({late: None, "days/late/second.csv": None})
+    (elsewhere / "late.csv").unlink()
     shutil.rmtree(tiny.root / "days/inner/sub")
-    assert state(tiny, "days/two") == "stale: days/late/ changed"
-    assert state(tiny) == f"stale: days/inner/ changed; days/node_modules/left-pad/ changed; {gone}"
+    shutil.rmtree(tiny.root / "days/shared")
+    changed = "stale: days/inner/ changed; days/linked/late.csv is gone; days/node_modules/left-pad/ changed"
+    assert state(tiny) == f"{changed}; {late} is gone"
+    assert state(tiny, "days/two") == "stale: days/late/ changed; days/shared/ is gone"
 
 
 @kernel
