@@ -468,18 +468,20 @@ def test_a_link_that_leads_elsewhere_is_another_file(tiny: Tiny) -> None:
 
 @kernel
 def test_what_a_page_fails_to_write_or_adds_to_is_read(tiny: Tiny) -> None:
-    tiny.write({"days/kept.csv": "1", "days/real.csv": "1", "days/log.csv": "1"})
+    tiny.write({"days/kept.csv": "1", "days/real.csv": "1", "days/log.csv": "1", "days/file.csv": "1"})
     (tiny.root / "days/alias.csv").symlink_to("real.csv")
     tiny.cells(
         "import os\ntry:\n    open('kept.csv', 'x')\nexcept FileExistsError:\n    pass\nopen('kept.csv').close()",
+        "try:\n    os.mkdir('file.csv')\nexcept FileExistsError:\n    open('file.csv').close()",
         "try:\n    os.symlink('real.csv', 'alias.csv')\nexcept FileExistsError:\n    pass\nopen('alias.csv').close()",
         "with open('log.csv', 'a') as file:\n    file.write('x')\nopen('log.csv').close()",
     )
     assert run(tiny, "execute").code == 0
     assert state(tiny) == "current"
     assert provenance(tiny).unseen == ("days/log.csv, which the page changes",)
-    tiny.write({"days/kept.csv": "2", "days/real.csv": "2"})
-    assert state(tiny) == "stale: days/alias.csv changed; days/kept.csv changed; days/real.csv changed"
+    tiny.write({"days/kept.csv": "2", "days/real.csv": "2", "days/file.csv": "2"})
+    changed = (f"days/{name}.csv changed" for name in ("alias", "file", "kept", "real"))
+    assert state(tiny) == f"stale: {'; '.join(changed)}"
 
 
 @kernel
@@ -523,6 +525,12 @@ MAKING = [
     "os.system('mkdir -p prog')\nopen('prog/a.csv', 'w').close()\nglob.glob('prog/*.csv')",
     "os.system(f'{sys.executable} -m zipfile -e ../a.zip .')\n"
     "for name in glob.glob('d/*.csv'):\n    open(name).close()",
+    "os.makedirs('old', exist_ok=True)\nfor name in glob.glob('old/*.txt'):\n    open(name).close()\n"
+    f"    os.remove(name)\n{PROGRAM.format('old/a.txt')}\nopen('old/a.txt').close()",
+    "if os.path.exists('e.txt'):\n    open('e.txt').close()\n    os.remove('e.txt')\n"
+    "elif not os.fork():\n    open('e.txt', 'w').close()\n    os._exit(0)",
+    "if os.path.exists('f.txt'):\n    if not os.fork():\n        open('f.txt').close()\n        os.remove('f.txt')\n"
+    "        os._exit(0)\n    os.wait()\nelse:\n    open('f.txt', 'w').close()",
     "if not os.path.isdir('data'):\n    os.mkdir('part')\n    open('part/a.csv', 'w').close()\n"
     "    os.rename('part', 'data')\nos.listdir('data')\nopen('data/a.csv').close()",
 ]
@@ -542,6 +550,7 @@ def test_what_pages_make_is_missed_nowhere(tiny: Tiny, tmp_path_factory: Any, is
         tiny.cells("import glob, os, shutil, subprocess, sys, tempfile, zipfile", source, name=f"{name}.md")
     clone = tmp_path_factory.mktemp("clone") / "course"
     shutil.copytree(tiny.root, clone)
+    tiny.write({"p13/old/a.txt": ""})  # left of what its author has tried
     for words in [[], ["--force"]] if is_again else [[]]:
         done = run(tiny, "execute", *words)
         assert done.code == 0, done.err
@@ -550,7 +559,7 @@ def test_what_pages_make_is_missed_nowhere(tiny: Tiny, tmp_path_factory: Any, is
     there = Tiny(clone, tiny.capture)
     assert {name: state(there, name) for name in names} == dict.fromkeys(names, "current")
     # Files of others, where the pages look.
-    others = {0: "o.csv", 4: "fig/o.png", 5: "d/o.csv", 6: "out/o", 9: "o.pt", 10: "pool/o", 13: "data/o"}
+    others = {0: "o.csv", 4: "fig/o.png", 5: "d/o.csv", 6: "out/o", 9: "o.pt", 10: "pool/o", 16: "data/o"}
     for number, name in others.items():
         tiny.write({f"p{number}/{name}": ""})
         assert state(tiny, f"p{number}/page").startswith("stale: "), number

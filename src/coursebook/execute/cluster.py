@@ -124,7 +124,7 @@ class Cluster:
                 _, new = json.loads(digest.removeprefix(NAMES))
                 with contextlib.suppress(OSError):
                     names = names_in(self._course.root / name, is_root=name == "./")
-                    inputs[name] = NAMES + json.dumps([sorted({*names, *new}), new])
+                    inputs[name] = NAMES + json.dumps([names, new])
         return replace(event, provenance=replace(event.provenance, inputs=inputs))
 
     async def _gpus(self) -> tuple[str, ...]:

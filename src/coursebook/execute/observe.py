@@ -143,16 +143,19 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
         (may_change if name in read else written).add(name)
         here.news.append(["write", name])
 
+    def named(path: object) -> str:
+        """What the page gives or takes a name; a module's bytecode has one by import, no business of the page's."""
+        return "" if "__pycache__" in _text(path) else below(path, follows=False)
+
     def remove(path: object) -> None:
         """The page removes a file or a folder, or gives it another name."""
-        if name := below(path, follows=False):
+        if name := named(path):
             removed.add(name)
             here.news.append(["remove", name])
 
     def make(path: object) -> None:
-        """What gets a name is written, though nobody opens it: by import, too, which is no business of the page's."""
-        name = "" if "__pycache__" in _text(path) else below(path, follows=False)
-        if name:
+        """What gets a name is written, though nobody opens it."""
+        if name := named(path):
             write(name)
 
     def mark(path: object) -> None:
@@ -180,7 +183,7 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
     def is_removed(name: str) -> bool:
         """Whether it is gone by the page's own doing, with its folder or alone."""
         parts = name.split("/")
-        return name in may_change or any("/".join(parts[: n + 1]) in removed for n in range(len(parts)))
+        return any("/".join(parts[: n + 1]) in removed for n in range(len(parts)))
 
     def change(name: str) -> None:
         """The page may read and may write it: its own where it wasn't there before."""
@@ -335,10 +338,10 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
         Paths below the root: `read`, `absent` (were to be read and aren't there), `unheard` (modules, which were read
         before anybody could look at them), `edited` (somebody else changed or removed them since they were read),
         `changed` (the page itself did), `made` (when they were first read they had come or changed since the page
-        began), `written` (by the page alone, folders as well), `again` (of these, what it read), `hidden` (the page's
-        own code read them). `listed` has by folder, with a slash at its end, the names that there were when it was
-        listed first, without what the page itself has removed, `new` those of them that have come or changed since the
-        page began.
+        began), `written` (by the page alone, folders as well), `again` (of these, what it read, and what has come again
+        since it removed it), `hidden` (the page's own code read them). `listed` has by folder, with a slash at its end,
+        the names that there were when it was listed first, without what the page itself has removed, `new` those of
+        them that have come or changed since the page began.
         `read_in` has by path, of the cells that ran, those that read it, from 1; `modules` the paths of the course's
         modules by name, `elsewhere` the files of those that are neither the course's nor installed. `programs` are
         those that the page's own code ran, `own_processes` tells whether it started Python anew in others. `prefix` is
@@ -379,8 +382,11 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
                 if name[:-1] not in gone_again and (first[name] is not None or name[:-1] in own)
             }
             came = {name for name, looked in files.items() if _is_since(looked, began, name in marked)}
-            gone = {name for name in files.keys() - there - came if files[name] and not is_removed(name)}
+            gone = {name for name in files.keys() - there - came if files[name]}
             others = {name for name in there if is_other(name)} | gone
+            by_page = {name for name in others if name in may_change or is_removed(name)}
+            # What it has removed and is there again its own programs have written.
+            again = own & read_again | by_page & there - may_change
             return json.dumps(
                 {
                     "read": sorted(there),
@@ -388,11 +394,11 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
                     "new": {name: [part for part in listed[name] if is_new(name + part)] for name in listed},
                     "absent": sorted(n for n in first.keys() - there if first[n] is None and n.rstrip("/") not in own),
                     "unheard": sorted(unheard),
-                    "edited": sorted(others - may_change),
-                    "changed": sorted(others & may_change),
+                    "edited": sorted(others - by_page),
+                    "changed": sorted(by_page),
                     "made": sorted(came & there),
                     "written": sorted(own),
-                    "again": sorted(own & read_again | {name[:-1] for name in folders if name[:-1] in own}),
+                    "again": sorted(again | {name[:-1] for name in folders if name[:-1] in own}),
                     "read_in": {name: sorted(read_in[name]) for name in first if name in read_in},
                     "modules": modules,
                     "elsewhere": elsewhere,
