@@ -878,18 +878,20 @@ def test_a_parcel_holds_what_git_knows_and_what_pages_read(
     }  # fmt: skip
     stays = {
         ".env": "", ".git-credentials": "", "data/.env": "", ".config/token": "", "server.pem": "", "days/id_rsa": "",
-        "data/unread.bin": "", "secret/answers.csv": "", "env/pyvenv.cfg": "", "env/lib/x.py": "", "outputs/x.json": "",
+        "data/unread.bin": "", "secret/answers.csv": "42", "env/pyvenv.cfg": "", "env/lib/x.py": "", "outputs/x.json": "",
         "node_modules/x.js": "", "data/named/.env": "", "data/named/x.key": "", "within/b.bin": "", "within/.env": "",
-        "../outside": "",
+        "../outside": "", "secret/private.key": "", "secret/.token": "",
     }  # fmt: skip
     tiny.write({**travels, **stays, "data/gone.csv": None, "within/.gitignore": "*.bin"})
     subprocess.run(["git", "init", "--quiet", tiny.root / "within"], check=True)
     recorded = ["data/read.bin", "data/.env", "server.pem", "../outside", str(tiny.root / "secret/answers.csv"), "gone"]
+    recorded += ["secret/", "data/named/", "../", ".config/"]  # whose names pages have listed
     made, names = packed(tiny, tmp_path_factory.mktemp("parcel") / "1", recorded)
     known = {".gitignore", ".known", "known.pem", "env.py", "_config.yml", "_toc.yml", "index.md", "days/one.md"}
-    assert {*names} == known | {*travels}
+    assert {*names} == known | {*travels, "secret/answers.csv"}
     open_parcel(made.path, made.digest, made.path.parent / "x")
     assert (made.path.parent / "x/data/set.csv").read_text() == "2", "as it is in the working tree"
+    assert not (made.path.parent / "x/secret/answers.csv").read_text(), "of what was only listed the name alone"
 
 
 def test_an_ignored_page_takes_nothing_else_along(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> None:

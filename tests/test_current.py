@@ -837,7 +837,14 @@ def test_files_that_the_configuration_names_and_files_that_pages_show(tiny: Tiny
     site = tiny.site()
     assert {"b/x.txt", "_static/b/y.txt"} <= site.keys()
     assert not {"a/x.txt", "_static/a/y.txt"} & site.keys()
-    assert site == anew(tiny)
+
+    # What nothing names. A checksum of the style sheet stands on every page.
+    tiny.write({"_static/own.css": "p { color: red }"})
+    assert tiny.build().code == 0
+    tiny.write({"_static/own.css": "p { color: blue }", "_static/b/y.txt": None, "_static/c/y.txt": "y"})
+    assert tiny.build().code == 0
+    assert "_static/own.css?v=" in tiny.html()
+    assert tiny.site() == anew(tiny)
 
 
 @kernel
