@@ -878,9 +878,9 @@ def test_a_parcel_holds_what_git_knows_and_what_pages_read(
     }  # fmt: skip
     stays = {
         ".env": "", ".git-credentials": "", "data/.env": "", ".config/token": "", "server.pem": "", "days/id_rsa": "",
-        "data/unread.bin": "", "secret/answers.csv": "42", "env/pyvenv.cfg": "", "env/lib/x.py": "", "outputs/x.json": "",
+        "data/unread.bin": "", "env/pyvenv.cfg": "", "env/lib/x.py": "", "outputs/x.json": "",
         "node_modules/x.js": "", "data/named/.env": "", "data/named/x.key": "", "within/b.bin": "", "within/.env": "",
-        "../outside": "", "secret/private.key": "", "secret/.token": "",
+        "../outside": "", "secret/answers.csv": "42", "secret/private.key": "", "secret/.token": "",
     }  # fmt: skip
     tiny.write({**travels, **stays, "data/gone.csv": None, "within/.gitignore": "*.bin"})
     subprocess.run(["git", "init", "--quiet", tiny.root / "within"], check=True)
