@@ -26,6 +26,7 @@ _HARMLESS = (
 _INSTALLERS = {"conda": ("run",), "mamba": ("run",), "pip": ("-e", "."), "uv": ("run", "-e", ".")}
 _SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "cmd", "cmd.exe")
 _STANDARD = os.path.dirname(os.__file__) + os.sep
+_REAL_STANDARD = os.path.realpath(_STANDARD) + os.sep
 _PACKAGES = re.compile(r"[/\\](site|dist)-packages([/\\]|$)")
 
 
@@ -50,9 +51,7 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
     kinds = {"again": read_again, "remove": removed, "mark": marked, "program": programs, "hidden": hidden}
     # What is installed may lie in the course, or have a link there; but a system's `/usr` holds data as well.
     places = {os.path.realpath(place) + os.sep for place in (sys.prefix, sys.base_prefix)}
-    environments = {place for place in places if place.startswith(root + os.sep)} | {
-        os.path.realpath(_STANDARD) + os.sep
-    }
+    environments = {place for place in places if place.startswith(root + os.sep)} | {_REAL_STANDARD}
     if sys.prefix != sys.base_prefix and not (root + os.sep).startswith(os.path.realpath(sys.prefix) + os.sep):
         environments.add(os.path.realpath(sys.prefix) + os.sep)
     installed = tuple(environments)
@@ -417,15 +416,22 @@ def _start(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, he
 
     def _modules() -> tuple[dict[str, str], dict[str, str]]:
         modules, elsewhere = {}, {}
+        folders: dict[str, str] = {}  # by a module's folder: where it really is, which takes a while to find out
         for name, module in list(sys.modules.items()):
             source = getattr(module, "__file__", None)
-            if not isinstance(source, str):
+            # Of what a fork server has imported nothing is the page's.
+            if not isinstance(source, str) or (name in before and "." in name):
                 continue
-            path = below(source)
+            folder, base = os.path.split(source)
+            if folder not in folders:
+                folders[folder] = os.path.realpath(folder)
+            full = os.path.join(folders[folder], base)
+            full = os.path.realpath(full) if os.path.islink(full) else full
+            path = "" if full.startswith(installed) else below(source)
             if path and path not in written and name not in before:
                 read.setdefault(path, look(path))
                 modules[name] = path
-            elif not path and "." not in name and not _is_installed(source):
+            elif not path and "." not in name and not _is_installed(full):
                 elsewhere[name] = source
         return modules, elsewhere
 
@@ -544,10 +550,6 @@ def _database(name: object) -> object:
     return re.sub(r"^//(localhost)?(?=/)", "", address)
 
 
-def _is_installed(source: str) -> bool:
-    full = os.path.realpath(source)
-    return (
-        bool(_PACKAGES.search(full))
-        or full.startswith((os.path.realpath(_STANDARD), "/dev/", "/proc/"))
-        or "<" in source
-    )
+def _is_installed(full: str) -> bool:
+    """Whether the source of a module, without links, is Python's own or a package's, or no file."""
+    return bool(_PACKAGES.search(full)) or full.startswith((_REAL_STANDARD, "/dev/", "/proc/")) or "<" in full

@@ -165,10 +165,10 @@ def _look_again(app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
 
 def _everywhere(app: Sphinx, env: BuildEnvironment) -> str:
     """What stands in the sidebars and on the way to the next page."""
-    parts = [repr((docname, env.titles[docname].pformat())) for docname in sorted(env.titles)]
+    parts = [repr((docname, _outline(env.titles[docname]))) for docname in sorted(env.titles)]
     parts += [repr((docname, env.toc_secnumbers.get(docname, {}).get(""))) for docname in sorted(env.titles)]
     if app.config.html_theme not in TITLES_ALONE:
-        parts += [repr((docname, env.tocs[docname].pformat())) for docname in sorted(env.tocs)]
+        parts += [repr((docname, _outline(env.tocs[docname]))) for docname in sorted(env.tocs)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -221,7 +221,7 @@ def _outputs_of(docname: str) -> str:
 
 def _rows(entries: object) -> Iterator[tuple[tuple[str, ...], object]]:
     """The rows of a table, each with the names in its key; of a list, as sphinxcontrib-bibtex has, those in a row."""
-    if isinstance(entries, Mapping):
+    if isinstance(entries, (dict, Mapping)):
         yield from ((_strings(key), (key, value)) for key, value in entries.items())
     elif isinstance(entries, (list, set, frozenset)):
         yield from ((_strings(entry), entry) for entry in entries if isinstance(entry, tuple))
@@ -248,22 +248,40 @@ def _plain(value: object, depth: int = 0) -> tuple[str, set[str]]:
         return "", set()
     if isinstance(value, str):
         return repr(value), {value}
-    if isinstance(value, nodes.Node):
-        return value.pformat(), set()
-    if isinstance(value, Mapping):
-        pairs = [(_plain(key, below), _plain(entry, below)) for key, entry in value.items()]
-        words = {word for key, entry in pairs for word in (*key[1], *entry[1])}
-        return repr(sorted((key[0], entry[0]) for key, entry in pairs)), words
+    if isinstance(value, (int, float, bytes, type(None))):
+        return repr(value), set()
     if isinstance(value, (list, tuple, set, frozenset)):
         parts = [_plain(part, below) for part in value]
         texts = [text for text, _ in parts]
         return repr(sorted(texts) if isinstance(value, (set, frozenset)) else texts), {w for _, ws in parts for w in ws}
-    if isinstance(value, (int, float, bool, bytes, type(None))):
-        return repr(value), set()
+    if isinstance(value, nodes.Node):
+        return _outline(value), set()
+    if isinstance(value, (dict, Mapping)):  # to ask for the second alone takes much longer
+        pairs = [(_plain(key, below), _plain(entry, below)) for key, entry in value.items()]
+        words = {word for key, entry in pairs for word in (*key[1], *entry[1])}
+        return repr(sorted((key[0], entry[0]) for key, entry in pairs)), words
     if type(value).__str__ is not object.__str__:
         return str(value), set()
     # An object's text would be another in each process.
     return type(value).__name__ + _plain(getattr(value, "__dict__", {}), below)[0], set()
+
+
+def _outline(node: nodes.Node) -> str:
+    """A node as text; `pformat` takes several times as long."""
+    found: list[str] = []
+    _outline_into(node, found)
+    return "".join(found)
+
+
+def _outline_into(node: nodes.Node, found: list[str]) -> None:
+    if not isinstance(node, nodes.Element):
+        found.append(repr(node.astext()))
+        return
+    attributes = sorted((name, str(value)) for name, value in node.attributes.items() if value != [])
+    found.append(f"<{node.tagname} {attributes}>")
+    for child in node.children:
+        _outline_into(child, found)
+    found.append("/")
 
 
 def _note(app: Sphinx, doctree: nodes.document, docname: str) -> None:

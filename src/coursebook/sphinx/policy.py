@@ -3,6 +3,7 @@ Pages and others); for the rest it is copied from there."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,7 @@ def _write(app: Sphinx, exception: Exception | None) -> None:
 
 
 def _pages(app: Sphinx) -> Iterator[dict[str, list[str]]]:
-    """What each page needs; a page that was not written again isn't read again."""
+    """What each page needs; a page that was not written again, or is what it was, isn't read again."""
     memory = Path(app.doctreedir) / "policy.json"
     try:
         known: dict[str, Any] = json.loads(memory.read_text(encoding="utf-8"))
@@ -42,7 +43,12 @@ def _pages(app: Sphinx) -> Iterator[dict[str, list[str]]]:
         name, state = path.relative_to(app.outdir).as_posix(), [status.st_mtime_ns, status.st_size]
         then = known.get(name)
         if then is None or then["state"] != state:
-            then = {"state": state, "needs": needs(path.read_text(encoding="utf-8", errors="replace"))}
+            # Sphinx writes some pages in each build, most of them as they were.
+            content = path.read_bytes()
+            digest = hashlib.sha256(content).hexdigest()
+            if then is None or then.get("digest") != digest:
+                then = {"digest": digest, "needs": needs(content.decode("utf-8", errors="replace"))}
+            then["state"] = state
         found[name] = then
         yield then["needs"]
     if found != known:
