@@ -340,6 +340,12 @@ class Workshop:
         self.course = copy.deepcopy(course)
         self.write()
 
+    def build(self, *, meanwhile: Callable[[], None] | None = None, hold: str = "execute") -> str:
+        """Build the site, which goes well whatever the last steps were. Returns what it said."""
+        code, said = self.run("build", meanwhile=meanwhile, hold=hold)
+        assert code == 0, said
+        return said
+
     def run(self, *words: str, meanwhile: Callable[[], None] | None = None, hold: str = "execute") -> tuple[int, str]:
         """Run a command on the course; `meanwhile` is done while a page is executed, or the site is rendered."""
         environment = {
@@ -511,7 +517,7 @@ def _outputs_while_rendered(shop: Workshop, which: int, how: int) -> None:
     _build(shop, which, how)
     shop.course.lessons["b"].value = how
     shop.write()
-    shop.run("build", meanwhile=lambda: _swap_outputs(shop, shop.root.with_name("elsewhere")), hold="render")
+    shop.build(meanwhile=lambda: _swap_outputs(shop, shop.root.with_name("elsewhere")), hold="render")
 
 
 def _swap_outputs(shop: Workshop, other: Path) -> None:
@@ -540,7 +546,7 @@ def _while_it_runs(change: str) -> Callable[[Workshop, int, int], None]:
             values[lesson.folder] += 1 + how
             shop.write()
 
-        shop.run("build", meanwhile=meanwhile)
+        shop.build(meanwhile=meanwhile)
 
     return step
 
@@ -554,7 +560,7 @@ def _reach_a_day(shop: Workshop, which: int, how: int) -> None:
 
 
 def _build(shop: Workshop, which: int, how: int) -> None:
-    shop.run("build")
+    shop.build()
 
 
 STEPS: dict[str, Callable[[Workshop, int, int], None]] = {

@@ -811,6 +811,20 @@ def read_again(tiny: Tiny, changed: dict[str, str | bytes | None]) -> set[str]:
     return {name for name, look in looks().items() if before.get(name) != look}
 
 
+def test_what_bears_a_label_goes_to_another_page(tiny: Tiny) -> None:
+    toc = "format: jb-book\nroot: index\nchapters:\n  - file: days/one\n  - file: days/two\n"
+    tiny.write({"_config.yml": CONFIG.replace("[coursebook]", "[coursebook, sphinx_exercise]"), "_toc.yml": toc})
+    exercise = "```{exercise} Try\n:label: ex\nDo it.\n```"
+    both = f"(sec)=\n## Part\n\n$$\nx = 1\n$$ (eq)\n\n{exercise}\n\n```{{math}}\n:label: other\ny\n```\n"
+    tiny.write({"index.md": "# Home\n\n{ref}`sec` {eq}`eq` {ref}`ex` {eq}`other`\n"})
+    for one, two in ((both, ""), ("", both), (both, "")):
+        tiny.write({"days/one.md": f"# One\n\n{one}", "days/two.md": f"# Two\n\n{two}"})
+        built = tiny.build()
+        assert built.code == 0, built.err
+        assert tiny.html("index").count(f"days/{'one' if one else 'two'}.html#") == 4
+    assert tiny.site() == anew(tiny)
+
+
 def test_files_that_the_configuration_names_and_files_that_pages_show(tiny: Tiny) -> None:
     dot = '<svg xmlns="http://www.w3.org/2000/svg" width="{}" height="9"/>'
     config = CONFIG.replace("amsmath", "html_image, amsmath").replace("config: {", "config: {html_extra_path: [more], ")

@@ -102,6 +102,17 @@ def _outdated(
     ]
 
 
+def _forget(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """Forget what is going to be read before any of it is: Sphinx forgets page by page where it reads one at a time.
+
+    A label that has gone from one page to another would be there twice.
+    """
+    for docname in docnames:
+        app.emit("env-purge-doc", env, docname)
+        env.clear_doc(docname)
+
+
 def setup_changed(app: Sphinx) -> None:
     app.add_env_collector(Read)
     app.connect("env-get-outdated", _outdated)
+    app.connect("env-before-read-docs", _forget, priority=900)
