@@ -46,9 +46,11 @@ def _pages(app: Sphinx) -> Iterator[dict[str, list[str]]]:
             # Sphinx writes some pages in each build, most of them as they were.
             content = path.read_bytes()
             digest = hashlib.sha256(content).hexdigest()
-            if then is None or then.get("digest") != digest:
-                then = {"digest": digest, "needs": needs(content.decode("utf-8", errors="replace"))}
-            then["state"] = state
+            if then and then.get("digest") == digest:
+                needed = then["needs"]
+            else:
+                needed = needs(content.decode("utf-8", errors="replace"))
+            then = {"state": state, "digest": digest, "needs": needed}
         found[name] = then
         yield then["needs"]
     if found != known:
