@@ -427,6 +427,15 @@ def test_a_policy_counts_what_stands_in_every_folder(tiny: Tiny) -> None:
     told = tiny.site()["_headers"].decode()
     assert [name for name in names if sha(name) not in told] == []
 
+    # Home is written as it was; the other page has another script.
+    tiny.write(
+        {"index.md": f"{(tiny.root / 'index.md').read_text()}\n", "_days/one.md": "# One\n\n<script>2</script>\n"}
+    )
+    assert tiny.build().code == 0
+    told = tiny.site()["_headers"].decode()
+    assert [name for name in names if sha(name) in told] == list(names[1:3])
+    assert sha("2") in told
+
 
 @pytest.mark.kernel
 def test_a_course_is_found(tiny: Tiny) -> None:
