@@ -25,11 +25,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from coursebook.build import How, bring_up_to_date  # noqa: E402
-from coursebook.course import Course  # noqa: E402
-from coursebook.drift import PageDrift  # noqa: E402
+from coursebook.build.updating import bring_up_to_date  # noqa: E402
+from coursebook.course.course import Course  # noqa: E402
+from coursebook.drift.judging import PageDrift  # noqa: E402
+from coursebook.drift.verification import verify  # noqa: E402
 from coursebook.execute.events import Event  # noqa: E402
-from coursebook.verify import verify  # noqa: E402
+from coursebook.execute.executor import ExecutionOptions  # noqa: E402
 from planted import HARMLESS, PLANTED, Pair  # noqa: E402
 
 CONFIG = "title: Pairs\nauthor: x\nsphinx: {extra_extensions: [coursebook], config: {}}\n"
@@ -71,11 +72,11 @@ def planted(root: Path) -> int:
         fences = "\n".join(f"```{{code-cell}} python\n{cell}\n```\n" for cell in cells)
         (root / f"{name}.md").write_text(f"{HEAD}\n{fences}", encoding="utf-8")
     _write(root, {name: [pair.old for pair in group] for name, group in pairs.items()})
-    _, errors = bring_up_to_date(Course.load(root), Quiet(), How())
+    _, errors = bring_up_to_date(Course.load(root), Quiet(), ExecutionOptions())
     if errors:
         raise errors[0]
     _write(root, {name: [pair.new for pair in group] for name, group in pairs.items()})
-    drifts = {drift.page.docname: drift for drift in verify(Course.load(root), Quiet(), How())}
+    drifts = {drift.page.docname: drift for drift in verify(Course.load(root), Quiet(), ExecutionOptions())}
     missed = _told("planted changes found", PLANTED, drifts["planted"], is_found="changed")
     alarms = _told("harmless changes passed over", HARMLESS, drifts["harmless"], is_found="same or within tolerance")
     return int(bool(missed or alarms))
@@ -112,13 +113,13 @@ def repeat(folder: Path, times: int, pages: Sequence[str] | None) -> int:
             shutil.copyfile(ROOT / name, root / name)
     course = Course.load(root)
     docnames = set(pages) if pages else None
-    _, errors = bring_up_to_date(course, Quiet(), How(force=True, provisional=True), docnames)
+    _, errors = bring_up_to_date(course, Quiet(), ExecutionOptions(force=True, provisional=True), docnames)
     if errors:
         raise errors[0]
     total: Counter[str] = Counter()
     for number in range(times):
         started, is_cold = time.perf_counter(), bool(number % 2)
-        drifts = verify(course, Quiet(), How(cold=is_cold), docnames)
+        drifts = verify(course, Quiet(), ExecutionOptions(cold=is_cold), docnames)
         total += Counter(drift.verdict for drift in drifts)
         how = "cold" if is_cold else "warm"
         told = ", ".join(f"{count} {verdict}" for verdict, count in Counter(d.verdict for d in drifts).items())

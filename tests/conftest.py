@@ -17,7 +17,7 @@ import pytest
 
 from coursebook.cli import main
 from coursebook.execute.local import _kernel_environment
-from coursebook.snapshot import STAGE
+from coursebook.ground.layout import STAGE
 
 ROOT = Path(__file__).parent.parent
 # Where Python may not write bytecode, each command would compile Sphinx again, and each kernel what it imports.

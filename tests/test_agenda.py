@@ -7,7 +7,8 @@ import re
 import pytest
 
 from conftest import Tiny
-from coursebook.sphinx.agenda import AgendaError, Slot, _split, length, read_moment, read_slot
+from coursebook.site.sphinx.agenda import _split
+from coursebook.site.sphinx.clock import AgendaError, Slot, length, read_moment, read_slot
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from conftest import CONFIG, Tiny
-from coursebook.course import Course
-from coursebook.errors import CourseErrors
+from coursebook.course.course import Course
+from coursebook.ground.errors import CourseErrors
 
 ENDLESS = (".inf", "-.inf", ".nan", "1.0e+300", f"1{'0' * 400}")
 

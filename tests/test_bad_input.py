@@ -9,8 +9,8 @@ import pytest
 
 import coursebook
 from conftest import FILES, Tiny
+from coursebook.build.snapshot import Snapshot
 from coursebook.cli import main
-from coursebook.snapshot import Snapshot
 
 SOURCES = Path(coursebook.__file__).parent
 BAD = Path(__file__).parent / "bad"

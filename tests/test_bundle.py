@@ -18,14 +18,15 @@ import nbformat
 import pytest
 
 from conftest import FILES, HEAD, Built, Tiny
-from coursebook import archive
-from coursebook.bundle import unpack
 from coursebook.cli import main
-from coursebook.course import Course
-from coursebook.errors import CourseError
-from coursebook.fingerprint import cell_digests, code_digest
-from coursebook.snapshot import STAGE
-from coursebook.store import Provenance, Store
+from coursebook.course.course import Course
+from coursebook.ground.errors import CourseError
+from coursebook.ground.layout import STAGE
+from coursebook.outputs import bundle_file as archive
+from coursebook.outputs.bundle import unpack
+from coursebook.outputs.fingerprint import cell_digests, code_digest
+from coursebook.outputs.provenance import Provenance
+from coursebook.outputs.store import Store
 
 CELL = "```{code-cell} python\nprint('A')\n```\n"
 DAY, LAB = "days/one", "labs/two"

@@ -18,16 +18,16 @@ from xml.etree import ElementTree as ET
 import axe_playwright_python
 import pytest
 
-import coursebook.publish
 from conftest import CHROMIUM, CONFIG, FILES, HEAD, Built, Tiny
-from coursebook.badge import badge
-from coursebook.build import _until
-from coursebook.checks import Checks, JobRun, PageCheck, Records, Watched
+from coursebook.build.building import _until
 from coursebook.cli import main
-from coursebook.course import Course
-from coursebook.errors import CourseError
-from coursebook.release import Moment
-from coursebook.store import Store
+from coursebook.course.course import Course
+from coursebook.course.release import Moment
+from coursebook.drift.records import Checks, JobRun, PageCheck, Records, Watched
+from coursebook.ground import git_branch
+from coursebook.ground.errors import CourseError
+from coursebook.outputs.store import Store
+from coursebook.site.badge import badge_svg
 
 JOBS = CONFIG.replace("heading_anchors: 3", "heading_anchors: 3, coursebook_jobs: {outputs: 14, drift: 7}")
 LINK = "https://example.org/runs/12"
@@ -156,7 +156,7 @@ def test_two_machines_publish_at_once(shared: Tiny, tmp_path_factory: pytest.Tem
     other = Checks(tmp_path_factory.mktemp("other"))
     other.note_page("theirs", page(ago(1)))
     remote = str(shared.root / "_build/remote.git")
-    push, pushed = coursebook.publish._Branch.push, []
+    push, pushed = git_branch._Branch.push, []
 
     def late(branch: Any, commit: str, tip: str | None) -> bool:
         if not pushed:
@@ -164,7 +164,7 @@ def test_two_machines_publish_at_once(shared: Tiny, tmp_path_factory: pytest.Tem
             other.publish(remote)
         return bool(push(branch, commit, tip))
 
-    monkeypatch.setattr(coursebook.publish._Branch, "push", late)
+    monkeypatch.setattr(git_branch._Branch, "push", late)
     Checks(shared.root).note_page("ours", page(ago(1)))
     Checks(shared.root).publish("origin")
     assert held(shared).pages.keys() == {"ours", "theirs"}
@@ -183,7 +183,7 @@ def test_two_machines_publish_at_once(shared: Tiny, tmp_path_factory: pytest.Tem
     ids=["newer", "another"],
 )
 def test_a_branch_that_holds_something_else_is_left_alone(shared: Tiny, content: bytes, problem: str) -> None:
-    coursebook.publish.publish({"checks.json": content}, "origin", "checks", "x", identity_from=shared.root)
+    git_branch.publish_files({"checks.json": content}, "origin", "checks", "x", identity_from=shared.root)
     Checks(shared.root).note_page("days/one", page(ago(1)))
     for act in ("publish", "fetch"):
         done = checks(shared, act, "origin")
@@ -244,7 +244,7 @@ def test_how_a_job_stands(run: JobRun | None, words: str) -> None:
 
 
 def test_the_badge_says_the_same_to_all() -> None:
-    root = ET.fromstring(badge("outputs", "1 < 2 & so", "warn"))
+    root = ET.fromstring(badge_svg("outputs", "1 < 2 & so", "warn"))
     svg = "{http://www.w3.org/2000/svg}"
     assert root.get("role") == "img"
     assert root.get("aria-label") == root.findtext(f"{svg}title") == "outputs: 1 < 2 & so"
@@ -252,7 +252,7 @@ def test_the_badge_says_the_same_to_all() -> None:
     assert [text.text for text in shown] == ["outputs", "1 < 2 & so"]
     right = float(shown[1].get("x", 0)) + float(shown[1].get("textLength", 0))
     assert 0 < float(root.get("width", 0)) - right <= 8, "the text fits"
-    longer = ET.fromstring(badge("outputs", "1 < 2 & so on", "warn"))
+    longer = ET.fromstring(badge_svg("outputs", "1 < 2 & so on", "warn"))
     assert float(longer.get("width", 0)) > float(root.get("width", 0))
 
 

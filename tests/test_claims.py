@@ -16,8 +16,9 @@ import pytest
 
 from conftest import ROOT, execute_notebook
 from coursebook.cli import main
-from coursebook.course import Course
-from coursebook.page import Cell, Page
+from coursebook.course.cell import Cell
+from coursebook.course.course import Course
+from coursebook.course.page import Page
 
 pytestmark = [pytest.mark.kernel, pytest.mark.site]
 

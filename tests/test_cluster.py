@@ -30,22 +30,24 @@ import pytest
 
 from conftest import CONFIG, HEAD, ROOT, Built, Tiny, until
 from coursebook.cli import main
-from coursebook.course import Course
-from coursebook.errors import CellFailed, CellTimedOut, CourseError, KernelDied, TooMuchOutput
-from coursebook.page import Cell
-from coursebook.store import Store
+from coursebook.course.cell import Cell
+from coursebook.course.course import Course
+from coursebook.execute.cell_errors import CellFailed, CellTimedOut, KernelDied, TooMuchOutput
+from coursebook.ground.errors import CourseError
+from coursebook.outputs.store import Store
 from test_devices import CPU_SAYS, GPU_HEAD, LISTED, TORCH, USES
 
 distributed = pytest.importorskip("distributed")
 from distributed.client import ClosedClientError, FutureCancelledError  # noqa: E402
 from distributed.comm.core import CommClosedError  # noqa: E402
 
-from coursebook.execute import dispatch, parcel, roster, scheduler, worker  # noqa: E402
-from coursebook.execute.cluster import Cluster  # noqa: E402
-from coursebook.execute.crew import Crew  # noqa: E402
-from coursebook.execute.parcel import Damaged, Parcel, open_parcel  # noqa: E402
-from coursebook.execute.scheduler import Scheduler, SchedulerLost  # noqa: E402
-from coursebook.execute.worker import Run, Traits, Unable  # noqa: E402
+from coursebook.execute.cluster import dispatch, handshake, parcel, scheduler, worker  # noqa: E402
+from coursebook.execute.cluster.client import Cluster  # noqa: E402
+from coursebook.execute.cluster.members import Members  # noqa: E402
+from coursebook.execute.cluster.parcel import Damaged, Parcel, open_parcel  # noqa: E402
+from coursebook.execute.cluster.protocol import Run, Traits  # noqa: E402
+from coursebook.execute.cluster.scheduler import Scheduler, SchedulerLost  # noqa: E402
+from coursebook.execute.cluster.worker import Unable  # noqa: E402
 
 real = [
     pytest.mark.kernel,
@@ -320,7 +322,7 @@ class TestPages(Real):
         assert not re.search(r"secret|\.env|\.pem", said)
         made = provenance(tiny)
         assert {*made.inputs} >= {"days/helper.py", "data/set.csv", "data/ignored.bin"}
-        assert made.packages == {"numpy": roster.installed_version("numpy")}
+        assert made.packages == {"numpy": handshake.installed_version("numpy")}
         assert (made.device, made.platform.partition(" ")[0], len(made.cell_seconds)) == ("cpu", "Linux", 1)
         assert re.fullmatch(r"[0-9a-f]{12}", made.commit), "the client's: a worker has no checkout"
         assert main(["status", "--check", "--root", str(tiny.root)]) == 0, tiny.capture()
@@ -757,11 +759,11 @@ def test_what_keeps_a_worker_from_joining_is_told(tmp_path: Path) -> None:
     asyncio.run(muster_twice())
 
 
-def gathered(folder: Path, listed: Listed) -> tuple[list[str], Crew]:
+def gathered(folder: Path, listed: Listed) -> tuple[list[str], Members]:
     notices: list[str] = []
     (folder / "parcel").write_bytes(b"files")
     run = Run("1", "digest", {}, (), "", cold=False)
-    return notices, Crew(listed, run, folder / "parcel", {}, {}, notices.append)  # type: ignore[arg-type]
+    return notices, Members(listed, run, folder / "parcel", {}, {}, notices.append)  # type: ignore[arg-type]
 
 
 def test_an_oserror_of_a_worker_has_another_name() -> None:
@@ -806,18 +808,20 @@ def test_what_is_other_on_a_worker(there: dict[str, str | None], said: list[str]
         "python": ".".join(map(str, sys.version_info)), "coursebook": "1", "distributed": "2", "dask": "3",
     }  # fmt: skip
     python = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    assert roster._basic({**here, **there}, here) == [row.format(**{**here, "python": python}) for row in said]
+    assert handshake._basic({**here, **there}, here) == [row.format(**{**here, "python": python}) for row in said]
 
 
 def test_workers_that_differ_alike_stand_together() -> None:
-    error = roster.refusal("tcp://x", {f"w{number}": ["numpy 1 (here 2)"] for number in range(5)} | {"v": ["a", "b"]})
+    error = handshake.refusal(
+        "tcp://x", {f"w{number}": ["numpy 1 (here 2)"] for number in range(5)} | {"v": ["a", "b"]}
+    )
     assert "w0, w1, w2 and 2 more: numpy 1 (here 2); v: a, b; nothing was executed" in str(error)
 
 
 def test_what_a_page_and_its_helpers_import_is_compared(tiny: Tiny) -> None:
     tiny.write({"days/helper.py": "import deeper", "days/deeper/__init__.py": "import yaml"})
     course = Course.load(tiny.cells("import helper, numpy").root)
-    found = roster.needed(course, course.executed_pages(), ["gone"])
+    found = handshake.needed(course, course.executed_pages(), ["gone"])
     assert {"numpy", "PyYAML", "ipykernel", "gone"} <= {*found}
     assert found["gone"] is None
     assert "torch" not in found

@@ -15,22 +15,16 @@ from typing import Any
 
 import nbformat
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 from PIL import Image
 
 from cells import outputs
-from coursebook import figures, raster
-from coursebook.compare import (
-    CellComparison,
-    Tolerance,
-    Verdict,
-    compare_cell,
-    difference_picture,
-    picture,
-    warnings_in,
-)
-from coursebook.screen import shown
+from coursebook.compare import figures, pixels as overlay, raster
+from coursebook.compare.cells import CellComparison, compare_cell, difference_picture, picture_of
+from coursebook.compare.difference import Verdict
+from coursebook.compare.screen import shown
+from coursebook.compare.streams import warnings_in
+from coursebook.course.tolerance import Tolerance
 from planted import BARS, CURVES, HARMLESS, ONLY_AS_SVG, PANELS, PLANTED, Pair
 
 ROOT = Path(__file__).parent.parent
@@ -384,7 +378,7 @@ def test_glued_values_are_compared_under_their_name() -> None:
     assert compare_cell(1, [glued("d8-slope", "0.947")], [glued("d8-slope", "0.951")]).verdict == "changed"
     assert whys(compare_cell(1, [glued("a", "1"), glued("b", "2")], [glued("b", "2")])) == ["text glued as 'a' is gone"]
     record = {"application/papermill.record/image/svg+xml": svg(BARS)}
-    assert picture(rich(record)) is not None
+    assert picture_of(rich(record)) is not None
 
 
 def table(rows: list[list[str]], head: list[str] | None = None) -> Any:
@@ -562,16 +556,16 @@ def test_a_shift_by_a_third_of_a_pixel_is_no_change(source: str) -> None:
     shift = (1, 0, 0.3, 0, 1, 0.3)
     for how in (Image.Resampling.BICUBIC, Image.Resampling.BILINEAR):
         moved = image.transform(image.size, Image.Transform.AFFINE, shift, how, fillcolor=(255, 255, 255, 255))
-        assert raster.pictures_apart(image, moved).distance < Tolerance().figures
+        assert overlay.pictures_apart(image, moved).distance < Tolerance().figures
     moved = image.transform(image.size, Image.Transform.AFFINE, (1, 0, 4, 0, 1, 4), fillcolor=(255, 255, 255, 255))
-    assert raster.pictures_apart(image, moved).distance > 3 * Tolerance().figures
+    assert overlay.pictures_apart(image, moved).distance > 3 * Tolerance().figures
 
 
 def test_a_margin_that_is_wider_by_some_pixels_is_no_change() -> None:
     image = raster.flat(raster.decoded(png(CURVES))[0])
     wider = Image.new("RGB", (image.width + 7, image.height + 3), "white")
     wider.paste(image, (6, 1))
-    assert raster.pictures_apart(image, wider).distance == 0
+    assert overlay.pictures_apart(image, wider).distance == 0
     much_wider = Image.new("RGB", (image.width + 90, image.height), "white")
     much_wider.paste(image, (6, 0))
     found = compare_cell(1, [pixels(raster.png(image))], [pixels(raster.png(much_wider))])
@@ -623,7 +617,7 @@ def test_pictures_in_html() -> None:
     drawn = "<div><svg width='99' height='50'><circle cx='{}' cy='20' r='9' fill='red'/></svg></div>"
     assert compare_cell(1, [html(drawn.format(20))], [html(drawn.format(20.2))]).verdict != "changed"
     assert compare_cell(1, [html(drawn.format(20))], [html(drawn.format(60))]).verdict == "changed"
-    assert picture(html(drawn.format(20))) is not None
+    assert picture_of(html(drawn.format(20))) is not None
 
 
 def test_animations_are_compared_frame_by_frame() -> None:
@@ -637,7 +631,7 @@ def test_animations_are_compared_frame_by_frame() -> None:
     assert compare_cell(1, [old], [animation("white", "red", "blue")]).verdict == "same"
     assert whys(compare_cell(1, [old], [animation("white", "green", "blue")]))[0].startswith("frame 2 of 3: ")
     assert whys(compare_cell(1, [old], [animation("white", "red")])) == ["3 frames became 2"]
-    first = picture(old)
+    first = picture_of(old)
     assert first is not None
     assert raster.decoded(first)[0].getpixel((5, 5)) == (255, 255, 255, 255)
 
@@ -650,7 +644,7 @@ def test_a_video_is_compared_by_its_bytes() -> None:
 
 
 def test_pictures_for_the_report() -> None:
-    old, new = (picture(drawing(svg(source))) for source in (BARS, BARS.replace("0.88", "0.70")))
+    old, new = (picture_of(drawing(svg(source))) for source in (BARS, BARS.replace("0.88", "0.70")))
     assert old is not None
     assert new is not None
     image = raster.decoded(old)[0]
@@ -661,8 +655,8 @@ def test_pictures_for_the_report() -> None:
     # The second of four bars, its upper part.
     assert red
     assert all(0.25 < x / marked.width < 0.55 and y / marked.height < 0.5 for x, y in red)
-    assert picture(stream("x")) is None
-    assert picture(drawing("<svg")) is None
+    assert picture_of(stream("x")) is None
+    assert picture_of(drawing("<svg")) is None
     assert raster.decoded(difference_picture(old, png(CURVES)))
     with pytest.raises(ValueError, match="the new picture can't be read"):
         difference_picture(old, b"x")
@@ -735,7 +729,7 @@ def test_odd_outputs_are_compared_all_the_same(name: str) -> None:
         assert compare_cell(1, [odd], [other]).verdict == compare_cell(1, [other], [odd]).verdict
     assert compare_cell(1, [odd], copy.deepcopy([odd])).verdict == "same"
     if isinstance(odd, dict):
-        assert picture(odd) is None or name in ("huge-svg",)
+        assert picture_of(odd) is None or name in ("huge-svg",)
 
 
 def test_a_broken_figure_says_so() -> None:
@@ -833,7 +827,7 @@ def stored() -> list[list[Any]]:
 def test_the_stored_outputs_are_the_same_as_themselves_and_quickly_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes long is to read an SVG, and much longer to draw it."""
     done: list[str] = []
-    for name in ("vector", "drawings_apart"):
+    for name in ("parse_svg", "drawings_apart"):
         step = getattr(figures, name)
         monkeypatch.setattr(figures, name, lambda *given, name=name, step=step: done.append(name) or step(*given))
     cells = stored()
@@ -854,7 +848,7 @@ def test_the_stored_outputs_are_the_same_as_themselves_and_quickly_so(monkeypatc
             data["image/svg+xml"] = re.sub(r"\b([mp][0-9a-f]{10})\b", r"\1f", data["image/svg+xml"])
     assert are_the_same()
     assert drawings > 20
-    assert done == ["vector"] * 2 * drawings
+    assert done == ["parse_svg"] * 2 * drawings
 
 
 def test_stored_outputs_with_noise_are_no_change_and_each_altered_number_is_one() -> None:

@@ -17,17 +17,19 @@ from typing import Any
 import pytest
 
 from conftest import CONFIG, HEAD, Built, Tiny, until
-from coursebook import snapshot
+from coursebook.build import snapshot
+from coursebook.build.snapshot import Snapshot
 from coursebook.cli import main
-from coursebook.course import Course
+from coursebook.course.course import Course
 from coursebook.execute.kernels import can_fork
-from coursebook.fingerprint import OWN
-from coursebook.plan import Environment, plan
-from coursebook.render import _publish, _signature
-from coursebook.snapshot import Snapshot
-from coursebook.sphinx import outputs
-from coursebook.sphinx.current import Current
-from coursebook.store import Provenance, Store
+from coursebook.outputs.decisions import Environment, plan
+from coursebook.outputs.inputs import OWN
+from coursebook.outputs.provenance import Provenance
+from coursebook.outputs.store import Store
+from coursebook.site.publication import publish_site
+from coursebook.site.signature import signature_of
+from coursebook.site.sphinx import readers as outputs
+from coursebook.site.sphinx.current import Current
 
 kernel = pytest.mark.kernel
 
@@ -263,10 +265,10 @@ def test_every_place_of_packages_counts(tiny: Tiny, monkeypatch: pytest.MonkeyPa
     _distribution(packages, "toy", "1.0")
     Snapshot(tiny.root).save(1, None)
     assert Snapshot(tiny.root).matches() == 1
-    signed = _signature(Course.load(tiny.root), Course.load(tiny.root).today)
+    signed = signature_of(Course.load(tiny.root), Course.load(tiny.root).today)
     _distribution(packages, "toy", "2.0")
     assert Snapshot(tiny.root).matches() is None
-    assert _signature(Course.load(tiny.root), Course.load(tiny.root).today) != signed, "its pages may look otherwise"
+    assert signature_of(Course.load(tiny.root), Course.load(tiny.root).today) != signed, "its pages may look otherwise"
 
 
 SHOWN = """\
@@ -392,7 +394,7 @@ def test_a_file_of_the_site_becomes_a_folder_and_the_other_way_round(tmp_path: P
             shutil.rmtree(source, ignore_errors=True)
             (source / name).parent.mkdir(parents=True)
             (source / name).write_text(name)
-            _publish(source, target)
+            publish_site(source, target)
             assert [p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file()] == [name]
             assert (target / name).read_text() == name
 
@@ -722,14 +724,14 @@ def test_inputs_are_globs_below_the_course(tiny: Tiny, glob: str) -> None:
 
 def test_a_file_that_comes_and_goes_while_the_course_is_looked_at(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny.write({"days/passing.tmp": ""})
-    walk = snapshot.walk
+    walk = snapshot.walk_course
 
     def walk_late(*words: Any) -> Any:
         entries = list(walk(*words))
         (tiny.root / "days/passing.tmp").unlink(missing_ok=True)
         return entries
 
-    monkeypatch.setattr(snapshot, "walk", walk_late)
+    monkeypatch.setattr(snapshot, "walk_course", walk_late)
     assert Snapshot(tiny.root).matches() is None
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from conftest import HEAD, Built, Tiny
 from coursebook.cli import main
-from coursebook.devices import gpus
+from coursebook.ground.gpus import gpus_here
 
 kernel = pytest.mark.kernel
 GPU_HEAD = HEAD.replace("---\n", "---\ncoursebook: {device: gpu}\n", 1)
@@ -109,12 +109,12 @@ def test_the_gpus_of_a_machine(
     machine.has(listed)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert [name[:12] for name in gpus()] == found
+    assert [name[:12] for name in gpus_here()] == found
 
 
 def test_without_the_tool_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert gpus() == ()
+    assert gpus_here() == ()
 
 
 @kernel

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from conftest import CONFIG, FILES, Tiny
-from coursebook.snapshot import STAGE
+from coursebook.ground.layout import STAGE
 
 pytestmark = pytest.mark.kernel
 SAID = "No space left on device"

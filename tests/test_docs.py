@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from coursebook.cli import _parser
-from coursebook.page import Options
+from coursebook.cli import parser as _parser
+from coursebook.course.page_options import PageOptions
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "guide").glob("*.md"))]
 ALLOWED = re.compile(r"^(?:[A-Z_]+=\S+ )?(coursebook|git add |python3 scripts/|\.venv/bin/|uv )")
@@ -62,14 +62,14 @@ def test_every_command_and_option_is_told_of() -> None:
 
 def test_every_option_of_a_page_is_told_of() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name in Options.__dataclass_fields__:
+    for name in PageOptions.__dataclass_fields__:
         assert re.search(rf"^\| [^|]*`{name}`[^|]* \|", readme, re.MULTILINE), name
 
 
 def test_every_state_is_told_of() -> None:
     from typing import get_args
 
-    from coursebook.plan import State
+    from coursebook.outputs.decisions import State
 
     guide = (ROOT / "guide/outputs.md").read_text(encoding="utf-8")
     for state in get_args(State):

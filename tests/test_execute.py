@@ -21,17 +21,19 @@ from typing import Any, cast
 import pytest
 
 from conftest import HEAD, Tiny, until
-from coursebook.amount import MOST
 from coursebook.cli import main
-from coursebook.course import Course
+from coursebook.course.amounts import MOST_AMOUNT
+from coursebook.course.course import Course
 from coursebook.execute import local
 from coursebook.execute.events import CellStarted, Event, PageDone
+from coursebook.execute.fork_client import ForkServer
+from coursebook.execute.forked import Forked
 from coursebook.execute.forkserver import _streams_of_the_kernel
-from coursebook.execute.kernels import Forked, ForkServer, can_fork
+from coursebook.execute.kernels import can_fork
 from coursebook.execute.local import Slots, _kernel_environment
-from coursebook.execute.session import Session, Setting
-from coursebook.machine import descendants, resident_memory
-from coursebook.store import Store
+from coursebook.execute.session import RunContext, Session
+from coursebook.ground.machine import descendants, resident_memory
+from coursebook.outputs.store import Store
 
 pytestmark = pytest.mark.kernel
 needs_fork = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
@@ -164,7 +166,7 @@ def test_memory_is_kept_for_pages_under_way(
     """Two pages that took 10 GB at their peak, and may take a fifth more; free memory and what kernels have in GB."""
     two_pages(tiny, ["1"], ["1"])
     pages = {page.docname: page for page in Course.load(tiny.root).executed_pages()}
-    run = local._Run(cast(Setting, None), [], Slots(2), dict.fromkeys(pages, 10 * GB))
+    run = local._Run(cast(RunContext, None), [], Slots(2), dict.fromkeys(pages, 10 * GB))
     run._sessions = {name: cast(Session, SimpleNamespace(memory=taken * GB)) for name, taken in under_way.items()}
     monkeypatch.setattr(local, "free_memory", lambda: free * GB)
     assert run._has_memory_for(pages["labs/two"]) == fits
@@ -250,7 +252,7 @@ def test_a_cell_may_tidy_up_when_its_time_is_over(tiny: Tiny) -> None:
 def test_a_cell_that_does_not_end_when_its_time_is_over_is_killed(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch, how: list[str]
 ) -> None:
-    monkeypatch.setattr("coursebook.execute.session.GRACE", 0.5)
+    monkeypatch.setattr("coursebook.execute.client.GRACE", 0.5)
     two_pages(tiny, [], ["import time\ntime.sleep(2)\nprint('fine')"])
     stubborn = (
         "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\n"
@@ -427,7 +429,7 @@ def test_sockets_have_short_paths_wherever_temporary_files_go(
 
 
 def test_a_cell_may_run_for_as_long_as_an_option_can_say(tiny: Tiny) -> None:
-    tiny.cells("1", head=f"---\n{LIMITED.replace('timeout: 1', f'timeout: {MOST}')}")
+    tiny.cells("1", head=f"---\n{LIMITED.replace('timeout: 1', f'timeout: {MOST_AMOUNT}')}")
     code, _, err = execute(tiny)
     assert (code, err) == (0, "")
 
@@ -444,7 +446,7 @@ def test_an_error_of_who_listens_is_not_the_kernel_s(tiny: Tiny) -> None:
 
 @pytest.mark.timeout(120)
 def test_a_cell_that_puts_out_too_much_and_does_not_stop_is_ended(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coursebook.execute.session.GRACE", 0.5)
+    monkeypatch.setattr("coursebook.execute.client.GRACE", 0.5)
     head = f"---\n{LIMITED.replace('timeout: 1', 'timeout: 600, max_output: 0.1')}"
     tiny.cells("while True:\n    try:\n        print('x' * 1000)\n    except BaseException:\n        pass", head=head)
     code, _, err = execute(tiny)

@@ -5,19 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from conftest import HEAD
-from coursebook.fingerprint import (
-    changed_inputs,
-    code_digest,
-    distributions_of,
-    file_digest,
-    modules_in,
-    same_version,
-)
-from coursebook.page import Cell, Options, Page
+from coursebook.course.cell import Cell
+from coursebook.course.imports import modules_in
+from coursebook.course.page import Page
+from coursebook.course.page_options import PageOptions
+from coursebook.outputs.fingerprint import code_digest
+from coursebook.outputs.inputs import changed_inputs, file_digest
+from coursebook.outputs.packages import distributions_of, same_version
 
 SOURCES = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=60), min_size=1, max_size=5)
 DISPLAY_TAGS = st.lists(st.sampled_from(["hide-input", "remove-cell", "claim", "anything"]), unique=True)
@@ -29,7 +26,7 @@ def page(sources: list[str], tags: list[list[str]] | None = None, *, path: str =
         Cell(source, 10 * number, number, tuple((tags or [[]] * len(sources))[number - 1]))
         for number, source in enumerate(sources, 1)
     )
-    return Page(Path(path), path.removesuffix(".md"), text, spec, Options(), cells)
+    return Page(Path(path), path.removesuffix(".md"), text, spec, PageOptions(), cells)
 
 
 @given(SOURCES, st.data())

@@ -25,12 +25,13 @@ from docutils import nodes
 from PIL import Image
 
 from conftest import CHROMIUM, CONFIG, ROOT, Tiny
-from coursebook.address import BadAddress, site_address
-from coursebook.course import Course
-from coursebook.history import history
-from coursebook.picture import ACCENT, GROUND, HEIGHT, MUTED, TITLE, WIDTH, Picture
-from coursebook.policy import needs, policy
-from coursebook.sphinx.description import LONGEST, description_of, shortened, text_of
+from coursebook.course.addresses import BadAddress, site_address
+from coursebook.course.course import Course
+from coursebook.course.csp import policy_of
+from coursebook.site.history import history_of
+from coursebook.site.needs import needs_of
+from coursebook.site.picture import ACCENT, GROUND, HEIGHT, MUTED, TITLE, WIDTH, Picture
+from coursebook.site.sphinx.description import LONGEST, description_of, shortened, text_of
 
 SITE = "https://example.org/kurs/"
 ATOM, MAP = "{http://www.w3.org/2005/Atom}", "{http://www.sitemaps.org/schemas/sitemap/0.9}"
@@ -96,7 +97,7 @@ def commit(root: Path, day: str) -> None:
 
 
 def days(root: Path) -> dict[str, tuple[str | None, str | None]]:
-    found = history(root, root / "_build/history.json")
+    found = history_of(root, root / "_build/history.json")
     return {
         path: (span.first and span.first.date().isoformat(), span.last and span.last.date().isoformat())
         for path, span in found.items()
@@ -209,7 +210,7 @@ def test_pictures_are_drawn_from_text_alone() -> None:
         assert Picture(title, "Kurs", SITE).draw() == b"", title
     for title in ("W" * 5000, "word " * 1000, "a\x00b\u202ec"):
         assert Picture(title, "Kurs", SITE).draw(), title[:9]
-    styles = (ROOT / "src/coursebook/static/coursebook.css").read_text()
+    styles = (ROOT / "src/coursebook/site/static/coursebook.css").read_text()
     assert all(color in styles for color in (GROUND, TITLE, ACCENT, MUTED))
 
 
@@ -249,19 +250,19 @@ def test_a_policy_names_what_stands_in_the_pages() -> None:
         '<img src="data:x"><link rel="stylesheet" href="https://fonts.example/a.css"><a href="https://a.example/">x</a>'
         '<link rel="canonical" href="https://b.example/">'
     )
-    found = needs(html)
+    found = needs_of(html)
     assert found == {
         "frame-src": ["https://video.example:444"],
         "script-src": [sha("one()")],
         "script-src-attr": sorted([sha('go("a")'), sha("b()"), "'unsafe-hashes'"]),
         "style-src": ["https://fonts.example"],
     }
-    told = dict(part.split(" ", 1) for part in policy([found, {"connect-src": ["wss://hub.example"]}]).split("; "))
+    told = dict(part.split(" ", 1) for part in policy_of([found, {"connect-src": ["wss://hub.example"]}]).split("; "))
     assert told["script-src"] == f"'self' {sha('one()')}"
     assert told["connect-src"] == "'self' wss://hub.example"
     assert told["object-src"] == "'none'"
     assert "*" not in " ".join(told.values())
-    assert policy([found, {"img-src": ["b", "a"]}]) == policy([{"img-src": ["a"]}, {"img-src": ["b"]}, found])
+    assert policy_of([found, {"img-src": ["b", "a"]}]) == policy_of([{"img-src": ["a"]}, {"img-src": ["b"]}, found])
 
 
 SCRIPT = "script-src"
@@ -371,7 +372,7 @@ NEEDS = {
 
 @pytest.mark.parametrize(("html", "found"), NEEDS.values(), ids=NEEDS)
 def test_what_a_page_needs(html: str, found: dict[str, list[str]]) -> None:
-    assert needs(f"<p>{html}") == found
+    assert needs_of(f"<p>{html}") == found
 
 
 # ------------------------------------------------------------------------------------------------------- built courses

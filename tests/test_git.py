@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from coursebook.git import Checkout, commit_of
-from coursebook.history import history
+from coursebook.ground.git import Checkout, commit_of
+from coursebook.site.history import history_of
 
 
 def _repository(folder: Path, year: int) -> str:
@@ -32,7 +32,7 @@ def _repository(folder: Path, year: int) -> str:
 
 
 def _dates(root: Path) -> list[datetime.datetime | None]:
-    return [span.last for span in history(root, root / "_build/history.json").values()]
+    return [span.last for span in history_of(root, root / "_build/history.json").values()]
 
 
 def test_in_a_hook_of_another_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

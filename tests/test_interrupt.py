@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 
 from conftest import CONFIG, TOC, Tiny, until
-from coursebook.snapshot import STAGE
+from coursebook.ground.layout import STAGE
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")]
 

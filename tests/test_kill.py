@@ -18,8 +18,8 @@ import nbformat
 import pytest
 
 from conftest import Tiny
-from coursebook.snapshot import STAGE
-from coursebook.store import Store
+from coursebook.ground.layout import STAGE
+from coursebook.outputs.store import Store
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")]
 KILLS = int(os.environ.get("COURSEBOOK_KILLS", "3"))

@@ -11,10 +11,11 @@ import nbformat
 import pytest
 
 from conftest import ROOT, Tiny, until
-from coursebook.check_launch import Button, execute
 from coursebook.cli import main
-from coursebook.course import Course
-from coursebook.launch import Launcher, Repository
+from coursebook.course.course import Course
+from coursebook.course.repository import Repository
+from coursebook.launch.following import Button, execute
+from coursebook.launch.services import Launcher
 
 ALL = {
     "colab_url": "https://colab.research.google.com/",

@@ -26,10 +26,10 @@ import pytest
 
 from conftest import CHROMIUM, CONFIG, FILES, HEAD, Tiny, until
 from coursebook.cli import main
-from coursebook.course import Course
-from coursebook.javascript import MADE, Unavailable, make_bundle
-from coursebook.live import Live
-from coursebook.policy import policy, sources_of
+from coursebook.course.course import Course
+from coursebook.course.csp import policy_of, sources_of
+from coursebook.live.bundler import BUNDLED, Unavailable, make_bundle
+from coursebook.live.service import Live
 
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -233,7 +233,7 @@ def test_what_is_in_the_pages(tiny: Tiny) -> None:
             assert b"unpkg.com" not in content, name
             assert b"thebe-config" not in content, name
             assert b"initThebe" not in content, name
-    assert {f"_static/live/{name}" for name in MADE} <= tiny.site().keys()
+    assert {f"_static/live/{name}" for name in BUNDLED} <= tiny.site().keys()
     assert b"BSD-3-Clause" in tiny.site()["_static/live/licenses.txt"]
     assert not re.findall(rb"https?://[^\"'` ]*(?:cdn|unpkg|jsdelivr)", tiny.site()["_static/live/jupyter.js"])
 
@@ -257,7 +257,7 @@ def test_without_npm_there_is_no_button(
         assert not list((aside / "cache/coursebook/npm").glob("*/"))
         # Whoever is offline doesn't wait for npm in each build.
         assert "nothing has changed" in tiny.build().out
-        cut.setattr("coursebook.build.RETRY", 0.0)
+        cut.setattr("coursebook.build.building.RETRY", 0.0)
         assert "live code is left out" in tiny.build("--force").out
         assert tiny.build().code == 0
     # What can't be had today may be had tomorrow.
@@ -672,7 +672,7 @@ def test_pages_are_served_with_the_policy_of_the_build(site: Site, local: Server
 def test_the_policy_in_a_file(headers: str, own: dict[str, list[str]]) -> None:
     sources = sources_of(headers)
     assert "'none'" not in str(sources)
-    assert policy([sources]) == policy([own])
+    assert policy_of([sources]) == policy_of([own])
 
 
 @pytest.mark.parametrize(

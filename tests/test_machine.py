@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from coursebook.machine import cores, descendants, free_memory, resident_memory
+from coursebook.ground.machine import cores, descendants, free_memory, resident_memory
 
 GB = 10**9
 HOST = {"proc/meminfo": "MemTotal: 64000000 kB\nMemAvailable: 40000000 kB\n"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from conftest import Tiny
-from coursebook.course import Course
-from coursebook.memory import FILE, remember
-from coursebook.page import Page
-from coursebook.snapshot import STAGE
+from coursebook.course.course import Course
+from coursebook.course.memory import FILE, remember
+from coursebook.course.page import Page
+from coursebook.ground.layout import STAGE
 
 
 def test_only_what_changed_is_parsed(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 
 import nbformat
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from conftest import HEAD, Tiny, execute_notebook
 from coursebook.cli import main
-from coursebook.notebooks import expand_macros, plain_text
+from coursebook.launch.macros import expand_macros
+from coursebook.launch.plain_markdown import plain_text
 
 CONFIG = """\
 title: A <tiny> course

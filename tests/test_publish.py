@@ -16,14 +16,14 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-import coursebook.publish
 from conftest import ROOT, Tiny
-from coursebook.branches import branches
 from coursebook.cli import main
-from coursebook.course import Course
-from coursebook.errors import CourseError
-from coursebook.git import reason, without_secrets
-from coursebook.publish import ATTEMPTS, Published, publish
+from coursebook.course.course import Course
+from coursebook.ground import git_branch
+from coursebook.ground.errors import CourseError
+from coursebook.ground.git import Checkout, reason_of_git, without_secrets
+from coursebook.ground.git_branch import ATTEMPTS, Published, publish_files
+from coursebook.launch.branches import launch_branches
 
 ONE = {"days/one.ipynb": b'{"cells": []}\n', "Übung 100 %/A & B.ipynb": b"{}", "README.md": b"# Generated\n"}
 PASSWORD = "s3cr3t"
@@ -66,7 +66,7 @@ def held(remote: Path, branch: str = "launch") -> dict[str, bytes]:
 
 
 def again(course: Path, files: dict[str, bytes], remote: str = "origin", **options: bool) -> Published:
-    return publish(files, remote, "launch", "Notebooks\n", identity_from=course, **options)
+    return publish_files(files, remote, "launch", "Notebooks\n", identity_from=course, **options)
 
 
 def seen(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -127,7 +127,7 @@ def test_the_checkout_is_untouched(course: Path, remote: Path, monkeypatch: pyte
     monkeypatch.setenv("GIT_DIR", str(course / ".git"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(course / ".git/index"))
     monkeypatch.setenv("GIT_WORK_TREE", str(course))
-    tree = coursebook.git.Checkout(course)
+    tree = Checkout(course)
     assert tree.commit is not None
     assert re.fullmatch(r"[0-9a-f]{40} with changes that are not committed", tree.commit)
     again(course, ONE)
@@ -174,16 +174,16 @@ def test_somebody_pushes_in_between(
     if not is_first:
         again(course, ONE)
     push_of_others, left = _other(course), times
-    push = coursebook.publish._Branch.push
+    push = git_branch._Branch.push
 
-    def late(target: coursebook.publish._Branch, commit: str, tip: str | None) -> bool:
+    def late(target: git_branch._Branch, commit: str, tip: str | None) -> bool:
         nonlocal left
         if left:
             left -= 1
             push_of_others()
         return push(target, commit, tip)
 
-    monkeypatch.setattr(coursebook.publish._Branch, "push", late)
+    monkeypatch.setattr(git_branch._Branch, "push", late)
     files = {**ONE, "new.ipynb": b"{}"}
     if times == ATTEMPTS:
         with pytest.raises(CourseError, match=f"somebody else pushed to 'launch' before each of {ATTEMPTS} attempts"):
@@ -258,7 +258,7 @@ def test_what_cannot_be(course: Path, remote: str, branch: str, message: str, mo
     monkeypatch.chdir(course)
     before = git(course, "ls-remote", "origin")
     with pytest.raises(CourseError) as caught:
-        publish(ONE, remote, branch, "x", identity_from=course)
+        publish_files(ONE, remote, branch, "x", identity_from=course)
     assert str(caught.value).startswith(message)
     assert PASSWORD not in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -285,7 +285,7 @@ def test_without_git(course: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 def test_a_course_that_is_no_checkout_and_nobody_known(course: Path, remote: Path, tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.mkdir()
-    assert coursebook.git.Checkout(plain).commit is None
+    assert Checkout(plain).commit is None
     again(plain, ONE, str(remote))
     assert (
         git(remote, "log", "--format=%an <%ae>|%cn", "launch") == "coursebook <coursebook@noreply.invalid>|coursebook"
@@ -310,7 +310,9 @@ def test_a_course_that_is_no_checkout_and_nobody_known(course: Path, remote: Pat
 def test_secrets_are_left_out(address: str, shown: str) -> None:
     assert without_secrets(address) == shown
     if "://" in address and " " not in address:
-        assert reason(f"fatal: unable to access '{address}': no".encode()).startswith(f"unable to access '{shown}")
+        assert reason_of_git(f"fatal: unable to access '{address}': no".encode()).startswith(
+            f"unable to access '{shown}"
+        )
 
 
 class _Git(BaseHTTPRequestHandler):
@@ -471,12 +473,12 @@ def test_the_command(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     course = Course.load(tiny.root)
     shutil.rmtree(tiny.root / "binder")
-    assert [branch.name for branch in branches(course, "launch", None)] == ["launch"]
+    assert [branch.name for branch in launch_branches(course, "launch", None)] == ["launch"]
     with pytest.raises(CourseError, match=r"^binder: the folder with Binder's environment has no files$"):
-        branches(course, "launch", "binder")
+        launch_branches(course, "launch", "binder")
     shutil.rmtree(tiny.root / "_build/html/notebooks")
     with pytest.raises(CourseError, match=r"^_build/html/notebooks: the site has no notebooks to publish; pages with"):
-        branches(course, "launch", None)
+        launch_branches(course, "launch", None)
 
 
 def _pins(path: Path, python: str) -> dict[str, str]:

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from conftest import HEAD
-from coursebook.errors import CourseError
-from coursebook.fingerprint import cell_digests, code_digest
-from coursebook.page import Page
-from coursebook.reads import cell_inputs, published
-from coursebook.store import Provenance, Store
+from coursebook.course.page import Page
+from coursebook.ground.errors import CourseError
+from coursebook.outputs.fingerprint import cell_digests, code_digest
+from coursebook.outputs.provenance import Provenance
+from coursebook.outputs.reads import cell_inputs, published_files
+from coursebook.outputs.store import Store
 from test_store import notebook
 
 MODULES = {
@@ -110,32 +111,32 @@ READ = (("days/both.csv", "days/data.csv"), (), ("days/both.csv", "days/key.csv"
 def test_what_published_cells_read_is_published(tmp_path: Path) -> None:
     page = page_of(tmp_path, *CELLS, files=FILES)
     provenance = made(page, *READ)
-    assert published(tmp_path, page, provenance, {1, 2}) == ["days/data.csv", "days/both.csv", "days/loud.bin"]
-    assert published(tmp_path, page, provenance, {2}) == ["days/loud.bin"]
-    assert published(tmp_path, page, None, {1, 2}) == []
+    assert published_files(tmp_path, page, provenance, {1, 2}) == ["days/data.csv", "days/both.csv", "days/loud.bin"]
+    assert published_files(tmp_path, page, provenance, {2}) == ["days/loud.bin"]
+    assert published_files(tmp_path, page, None, {1, 2}) == []
     (tmp_path / "days/data.csv").unlink()
-    assert published(tmp_path, page, provenance, {1}) == ["days/both.csv"]
+    assert published_files(tmp_path, page, provenance, {1}) == ["days/both.csv"]
 
 
 def test_a_name_is_not_enough_where_another_cell_was_seen_reading(tmp_path: Path) -> None:
     page = page_of(tmp_path, "print('as in key.csv')", ":tags: [claim]\nopen('key.csv')", files=FILES)
-    assert published(tmp_path, page, made(page, (), ("days/key.csv",)), {1}) == []
+    assert published_files(tmp_path, page, made(page, (), ("days/key.csv",)), {1}) == []
 
 
 def test_cells_are_known_again_where_the_page_has_changed_since(tmp_path: Path) -> None:
     provenance = made(page_of(tmp_path, *CELLS, files=FILES), *READ)
     page = page_of(tmp_path, "new = 1", *CELLS)
-    assert published(tmp_path, page, provenance, {1, 2}) == ["days/data.csv", "days/both.csv"]
+    assert published_files(tmp_path, page, provenance, {1, 2}) == ["days/data.csv", "days/both.csv"]
     page = page_of(tmp_path, CELLS[0], ":tags: [claim]\nopen('key.csv')")
-    assert published(tmp_path, page, provenance, {1}) == ["days/data.csv", "days/both.csv"]
+    assert published_files(tmp_path, page, provenance, {1}) == ["days/data.csv", "days/both.csv"]
 
 
 def test_outputs_from_before_cells_were_told_apart(tmp_path: Path) -> None:
     head = HEAD.replace("---\nfile", "---\ncoursebook: {inputs: ['days/*.bin']}\nfile", 1)
     page = page_of(tmp_path, *CELLS, files=FILES, head=head)
     # All that ran is published: what wasn't declared was read by it.
-    assert published(tmp_path, page, made(page), {1, 2, 3}) == [n for n in FILES if n != "days/quiet.bin"]
-    assert published(tmp_path, page, made(page), {1, 2}) == ["days/data.csv", "days/both.csv", "days/loud.bin"]
+    assert published_files(tmp_path, page, made(page), {1, 2, 3}) == [n for n in FILES if n != "days/quiet.bin"]
+    assert published_files(tmp_path, page, made(page), {1, 2}) == ["days/data.csv", "days/both.csv", "days/loud.bin"]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,7 @@ def test_outputs_from_before_cells_were_told_apart(tmp_path: Path) -> None:
 )
 def test_how_code_names_a_file(tmp_path: Path, source: str, is_named: bool) -> None:
     page = page_of(tmp_path, source, files=FILES)
-    assert published(tmp_path, page, made(page, ()), {1}) == (["days/data.csv"] if is_named else [])
+    assert published_files(tmp_path, page, made(page, ()), {1}) == (["days/data.csv"] if is_named else [])
 
 
 @pytest.mark.parametrize(
@@ -185,13 +186,13 @@ def test_a_file_is_named_by_its_path(tmp_path: Path, source: str, named: list[st
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     page = page_of(tmp_path, source, files=[*names, "days/own.csv"])
     provenance = Provenance(code_digest(page), cell_digests(page), dict.fromkeys(names, "0"), cell_inputs=((),))
-    assert published(tmp_path, page, provenance, {1}) == named
+    assert published_files(tmp_path, page, provenance, {1}) == named
 
 
 def test_an_import_names_a_module(tmp_path: Path) -> None:
     page = page_of(tmp_path, "from helper import f", ":tags: [claim]\n1", files=("days/helper.py", "days/other.py"))
     old = Provenance(code_digest(page), cell_digests(page), {"days/helper.py": "0", "days/other.py": "0"})
-    assert published(tmp_path, page, old, {1}) == ["days/helper.py"]
+    assert published_files(tmp_path, page, old, {1}) == ["days/helper.py"]
 
 
 MADE = Provenance("c", ("a",), {"x": "y"}, executed="2026-11-21T00:00:00+00:00")

@@ -16,7 +16,7 @@ import pytest
 from icalendar import Calendar
 
 from conftest import CONFIG, FILES, Tiny
-from coursebook.sphinx.frontmatter import without_options
+from coursebook.site.sphinx.options_out import without_options
 
 pytestmark = pytest.mark.kernel
 TOC = (

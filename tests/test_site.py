@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from conftest import ROOT
-from coursebook.course import Course
+from coursebook.course.course import Course
 
 pytestmark = pytest.mark.site
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from coursebook.errors import CourseError
-from coursebook.store import Provenance, Store, fill
+from coursebook.ground.errors import CourseError
+from coursebook.outputs.provenance import Provenance
+from coursebook.outputs.store import Store, fill_outputs
 
 
 def notebook(*cells: tuple[str, str]) -> nbformat.NotebookNode:
@@ -164,7 +164,7 @@ def test_fill_matches_cells_by_source_in_order(tmp_path: Path) -> None:
     page = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_markdown_cell("prose"), *(nbformat.v4.new_code_cell(s) for s in ("b", "new", "b", "c"))]
     )
-    filled = fill(page, stored)
+    filled = fill_outputs(page, stored)
     said = [[o.text for o in cell.outputs] for cell in filled.cells if cell.cell_type == "code"]
     assert said == [["B"], [], ["B2"], ["C"]]
     assert filled.cells[0].source == "prose"

@@ -8,10 +8,10 @@ import nbformat
 import pytest
 
 from conftest import HEAD, Tiny
-from coursebook.drift import judge
-from coursebook.page import Page
-from coursebook.store import Provenance
-from coursebook.tags import hides_source, is_in_notebook, is_removed, shows_outputs, shows_stream
+from coursebook.course.page import Page
+from coursebook.course.tags import hides_source, is_in_notebook, is_removed, shows_outputs, shows_stream
+from coursebook.drift.judging import judge
+from coursebook.outputs.provenance import Provenance
 
 TAGS = (
     (),

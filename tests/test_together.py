@@ -12,7 +12,7 @@ import nbformat
 import pytest
 
 from conftest import FILES, Tiny, until
-from coursebook.store import Store
+from coursebook.outputs.store import Store
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(sys.platform != "linux", reason="ends processes by signals")]
 WAITS = "another command is working on this course; waiting for it\n"

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page as BrowserPage
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page as BrowserPage, sync_playwright
 
 from conftest import CHROMIUM, FILES, HEAD, Built, Tiny, until
-from coursebook.checks import Checks
 from coursebook.cli import main
-from coursebook.page import Page
-from coursebook.store import Store
+from coursebook.course.page import Page
+from coursebook.drift.records import Checks
+from coursebook.outputs.store import Store
 from test_browser import AXE, FLAGS
 
 kernel = pytest.mark.kernel
@@ -403,7 +402,7 @@ def test_packages_that_cannot_be(tiny: Tiny, requirement: str) -> None:
 
 
 def test_without_uv_one_is_told(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coursebook.canary.shutil.which", lambda *a, **k: None)
+    monkeypatch.setattr("coursebook.drift.canary.shutil.which", lambda *a, **k: None)
     tiny.cells("print(1)")
     done = verify(tiny, "--packages", "toolz")
     assert done.code == 1
@@ -516,7 +515,7 @@ def test_the_report_shows_figures_in_four_ways(tiny: Tiny) -> None:
 
 
 def test_sentences_are_found_where_they_are() -> None:
-    from coursebook.drift import _passages
+    from coursebook.drift.sentences import _passages
 
     text = (
         "# Title {glue:text}`a`\n\nOne {glue:text}`b`. Two.\nThree {glue:text}`c` and\nmore.\n\n"
@@ -536,7 +535,7 @@ def test_sentences_are_found_where_they_are() -> None:
 
 
 def test_a_page_remembers_the_tolerance_of_its_cells(tiny: Tiny) -> None:
-    from coursebook.memory import recall, remember
+    from coursebook.course.memory import recall, remember
 
     page(tiny, cell("print(1)", ":coursebook: {tolerance: {numbers: 0.2}}\n\n"))
     read = Page.read(tiny.root, Path("days/one.md"))

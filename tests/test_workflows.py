@@ -23,8 +23,8 @@ from platformdirs import user_cache_path
 
 from actions import WORKFLOWS, Expression, Job, Runner, commands, load, run
 from conftest import CONFIG, HEAD, ROOT, until
-from coursebook.checks import Records
-from coursebook.javascript import Unavailable, _client, _run
+from coursebook.drift.records import Records
+from coursebook.live.bundler import Unavailable, _client, _run
 
 NAMES = sorted(path.stem for path in WORKFLOWS.glob("*.yml"))
 JOBS = [(name, job) for name in NAMES for job in load(name)["jobs"]]
@@ -513,7 +513,7 @@ def test_drift_is_looked_for_recorded_and_told(repository: Repository) -> None:
 
 
 def test_the_canary_asks_for_what_verify_takes() -> None:
-    from coursebook.cli import _parser
+    from coursebook.cli import parser as _parser
 
     for job in ("lock", "canary"):
         step = next(s for s in load("drift")["jobs"][job]["steps"] if s["name"] == "Execute afresh and compare")

@@ -1,1 +1,37 @@
-"""Jobs in, executed pages out."""
+"""Pages in, executed pages out: here or on a cluster, each in a kernel of its own that is watched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..ground.lazy import lazily
+
+if TYPE_CHECKING:
+    from .events import (
+        CellStarted as CellStarted,
+        Event as Event,
+        PageDone as PageDone,
+        PageFailed as PageFailed,
+        PageStarted as PageStarted,
+    )
+    from .executor import ExecutionOptions as ExecutionOptions, Reporter as Reporter
+    from .local import (
+        Slots as Slots,
+        execute_pages as execute_pages,
+        execute_session as execute_session,
+        modules_ahead as modules_ahead,
+        run_context as run_context,
+    )
+    from .session import Session as Session
+    from .settling import Before as Before, settled as settled
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "events": "CellStarted Event PageDone PageFailed PageStarted",
+        "executor": "ExecutionOptions Reporter",
+        "local": "Slots execute_pages execute_session modules_ahead run_context",
+        "session": "Session",
+        "settling": "Before settled",
+    },
+)

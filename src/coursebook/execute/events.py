@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import nbformat
 
-from ..errors import CourseError
-from ..page import Cell, Page
-from ..store import Provenance
+from ..course import Cell, Page
+from ..ground import CourseError
+from ..outputs import Provenance
 
 
 @dataclass(frozen=True)

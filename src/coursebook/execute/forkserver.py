@@ -11,7 +11,6 @@ touches CUDA, because a process that did can't be forked safely. When the socket
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import json
@@ -24,7 +23,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-PR_SET_PDEATHSIG = 1
+from ..ground import die_with_parent
 
 
 def main(descriptor: int, parent: int) -> None:
@@ -210,13 +209,6 @@ def _become_kernel(request: dict[str, Any], control: socket.socket) -> NoReturn:
     finally:
         sys.stderr.flush()
         os._exit(0)
-
-
-def die_with_parent(parent: int | None) -> None:
-    """Have Linux kill this process when the one that started it ends, however it ends; None: no longer."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL if parent else 0)
-    if parent and os.getppid() != parent:  # it died before we asked to be told
-        os._exit(1)
 
 
 if __name__ == "__main__":

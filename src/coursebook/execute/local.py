@@ -12,16 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..bytecode import with_bytecode
-from ..course import Course
-from ..errors import CourseError
-from ..fingerprint import full_names_in
-from ..git import commit_of
-from ..machine import cores, free_memory
-from ..page import Page
+from ..course import Course, Page, full_names_in
+from ..ground import CourseError, commit_of, cores, free_memory, with_bytecode
+from .client import raise_if_cancelled
 from .events import Event, PageFailed, PageStarted
-from .kernels import ForkServer, can_fork
-from .session import Session, Setting, raise_if_cancelled
+from .fork_client import ForkServer
+from .kernels import can_fork
+from .session import RunContext, Session
 
 MARGIN = 1.2  # by which a page may need more memory than the last time
 PAUSE = 0.5  # s between two looks at the memory, since nobody tells when some becomes free
@@ -46,7 +43,7 @@ class Slots:
         return cls(max(int(not used), min(most - len(used), len(pages) - wanting)), used)
 
 
-def execute(
+def execute_pages(
     course: Course,
     pages: Sequence[Page],
     tell: Callable[[Event], None],
@@ -66,7 +63,9 @@ def execute(
     goes on. Returns what failed. Raises KeyboardInterrupt after Ctrl-C, when all kernels have ended.
     """
     modules, commit = modules_ahead(course, pages), commit_of(course.root)
-    with setting(course, modules, tell, slots=len(slots), cold=cold, commit=commit, keeps_going=keeps_going) as made:
+    with run_context(
+        course, modules, tell, slots=len(slots), cold=cold, commit=commit, keeps_going=keeps_going
+    ) as made:
         run = _Run(made, pages, slots, memory or {})
         try:
             return asyncio.run(run.execute())
@@ -79,7 +78,7 @@ def execute(
 
 
 @contextlib.contextmanager
-def setting(
+def run_context(
     course: Course,
     modules: Iterable[str],
     tell: Callable[[Event], None],
@@ -89,7 +88,7 @@ def setting(
     commit: str,
     bytecode: Path | None = None,
     keeps_going: bool = False,
-) -> Iterator[Setting]:
+) -> Iterator[RunContext]:
     """What pages share that are executed `slots` at a time in this process, with a fork server that lives as long.
 
     The server imports `modules`; there is none where kernels start `cold`, or can't be forked. Its process must be
@@ -99,13 +98,13 @@ def setting(
     environment = _kernel_environment(bytecode or course.root, slots)
     server = ForkServer(modules, environment) if not cold and can_fork() else None
     try:
-        yield Setting(course, tell, environment, server, commit, keeps_going)
+        yield RunContext(course, tell, environment, server, commit, keeps_going)
     finally:
         if server:
             server.close()
 
 
-async def carry_out(
+async def execute_session(
     session: Session, starting: asyncio.Task[None], tell: Callable[[Event], None]
 ) -> CourseError | None:
     """Execute the page of `session`, which is `starting`, to its end, telling of it. Returns what failed."""
@@ -127,7 +126,7 @@ async def carry_out(
 class _Run:
     """Pages on their way through the slots. While one is executed, the kernel of the next is started beside it."""
 
-    def __init__(self, setting: Setting, pages: Sequence[Page], slots: Slots, memory: Mapping[str, int]) -> None:
+    def __init__(self, setting: RunContext, pages: Sequence[Page], slots: Slots, memory: Mapping[str, int]) -> None:
         self._setting, self._slots, self._memory = setting, slots, memory
         on_gpu = {page.docname for page in pages if slots.gpus and page.options.device == "gpu"}
         self._for_gpu = [page for page in pages if page.docname in on_gpu]
@@ -193,7 +192,7 @@ class _Run:
     async def _execute(self, page: Page, starting: asyncio.Task[None]) -> None:
         self._running += 1
         try:
-            if error := await carry_out(self._sessions[page.docname], starting, self._setting.tell):
+            if error := await execute_session(self._sessions[page.docname], starting, self._setting.tell):
                 self._errors.append(error)
         finally:
             del self._sessions[page.docname]

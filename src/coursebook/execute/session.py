@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import datetime
-import json
 import os
 import re
 import signal
@@ -16,37 +14,40 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import nbformat
-import zmq
-from jupyter_client.kernelspec import NoSuchKernel
-from jupyter_client.manager import AsyncKernelManager
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from ..course import Course
-from ..errors import ANSI, CellFailed, CellTimedOut, CourseError, KernelDied, TooMuchOutput
-from ..files import MADE, walk
-from ..fingerprint import kernel_name
-from ..kernelspecs import of_kernel
-from ..machine import descendants, resident_memory
-from ..page import Cell, Page
-from . import observe
+from ..course import Cell, Course, Page, kernel_name, walk_course
+from ..ground import CourseError, descendants, resident_memory
+from ..outputs import interpreter_of_kernel
+from .cell_errors import CellFailed, CellTimedOut, KernelDied, TooMuchOutput
+from .client import (
+    GRACE,
+    KernelClient,
+    ask_observer,
+    can_hold_sockets,
+    kernel_language,
+    kernel_manager,
+    line_in_cell,
+    raise_if_cancelled,
+    start_kernel,
+    start_observer,
+    traceback_of,
+)
 from .events import CellStarted, Event, PageDone
-from .kernels import ForkServer, warm
-from .provenance import Execution, provenance_of
+from .evidence import Execution, provenance_of
+from .fork_client import ForkServer
+from .kernels import warm
 
 DEFAULT_TIMEOUT = 600.0
 # A page that has modules looked for in other folders, too.
 _OTHER_PLACES = re.compile(r"\bsys\.path\b|\baddsitedir\b")
-# Seconds that a cell has to tidy up in, once it was interrupted because its time is over.
-GRACE = 5.0
 SHORT = "/tmp"  # where the sockets go if the path of the temporary folder is too long for them
 
 
 @dataclass(frozen=True)
-class Setting:
+class RunContext:
     """What every page of one run shares.
 
     `commit` is the one that was checked out; `keeps_going`: a cell that raises doesn't end its page.
@@ -63,24 +64,24 @@ class Setting:
 class Session:
     """A page and its kernel: `start`, `run` once, and `stop` whatever happened. `gpu` is the one that the page gets."""
 
-    def __init__(self, setting: Setting, page: Page, gpu: str = "") -> None:
+    def __init__(self, setting: RunContext, page: Page, gpu: str = "") -> None:
         self.page, self._setting, self._gpu = page, setting, gpu
         self._notebook = page.notebook()
         self._cell = Cell("", 1, 1, ())  # the one that runs
         self._cell_seconds: list[float] = []
         self._seconds = 0.0
         self._folders = ExitStack()
-        self._client: _Client | None = None
+        self._client: KernelClient | None = None
 
     async def start(self) -> None:
         """Start the kernel. Raises CourseError when it can't be had."""
         page, course = self.page, self._setting.course
         started = time.perf_counter()
         temporary = self._folder()
-        sockets = temporary if _can_hold_sockets(temporary) else self._folder(SHORT)
-        self._client = client = _Client(
+        sockets = temporary if can_hold_sockets(temporary) else self._folder(SHORT)
+        self._client = client = KernelClient(
             self._notebook,
-            km=_kernel_manager(page, self._notebook, sockets),
+            km=kernel_manager(page, self._notebook, sockets),
             timeout_func=lambda cell: self._timeout,
             max_output=page.options.max_output * 1e6,
             allow_errors=self._setting.keeps_going or bool(course.execution("allow_errors", False)),
@@ -93,10 +94,12 @@ class Session:
         environment = {**self._setting.environment, "CUDA_VISIBLE_DEVICES": self._gpu}
         try:
             with warm(client.kernel, await self._server(folder)):
-                await _start(client, folder, environment)
-            if _language_of(client) == "python":  # the kernel's word counts: a page may name its kernel alone
+                await start_kernel(client, folder, environment)
+            if kernel_language(client) == "python":  # the kernel's word counts: a page may name its kernel alone
                 shared = temporary / "seen"
-                await _observe(client, course.root, shared, page.options.device == "gpu", self._setting.keeps_going)
+                await start_observer(
+                    client, course.root, shared, page.options.device == "gpu", self._setting.keeps_going
+                )
         except (RuntimeError, TimeoutError) as error:  # as jupyter_client says that a kernel is dead or silent
             raise_if_cancelled()
             name = self._notebook.metadata.get("kernelspec", {}).get("name", "python3")
@@ -114,7 +117,7 @@ class Session:
             return None
         names = _modules_beside(folder)
         if any(_OTHER_PLACES.search(cell.source) for cell in self.page.cells):
-            names |= {name for entry in walk(self._setting.course.root) for name in _module_of(entry.path)}
+            names |= {name for entry in walk_course(self._setting.course.root) for name in _module_of(entry.path)}
         # What it has imported the page would import from elsewhere.
         return None if names & loaded else server
 
@@ -134,7 +137,7 @@ class Session:
             await self._execute(index)
         client.set_widgets_metadata()
         try:
-            seen = await _asked(client, "report") or {}
+            seen = await ask_observer(client, "report") or {}
         except (RuntimeError, TimeoutError):
             raise_if_cancelled()
             raise KernelDied(page.path, self._cell) from None
@@ -152,7 +155,7 @@ class Session:
             self._cell_seconds,
             self._setting.commit,
             python=str(self._notebook.metadata["language_info"].get("version", "")),
-            kernel=of_kernel(kernel_name(page), seen.get("prefix", ""), seen.get("path", ())),
+            kernel=interpreter_of_kernel(kernel_name(page), seen.get("prefix", ""), seen.get("path", ())),
         )
         provenance = provenance_of(self._setting.course, page, seen, execution)
         return PageDone(page, self._notebook, provenance, tuple(seen.get("deprecations", ())))
@@ -194,7 +197,7 @@ class Session:
         return pid
 
     @property
-    def _started(self) -> _Client:
+    def _started(self) -> KernelClient:
         assert self._client is not None, "start comes first"
         return self._client
 
@@ -223,8 +226,8 @@ class Session:
             return TooMuchOutput(page.path, self._cell, page.options.max_output)
         if isinstance(error, CellExecutionError):
             # nbclient's own text repeats the source; the kernel's traceback stands among the cell's outputs.
-            traceback = _traceback(self._notebook.cells[index]) or error.traceback
-            line = await _line_in_cell(client, traceback)
+            traceback = traceback_of(self._notebook.cells[index]) or error.traceback
+            line = await line_in_cell(client, traceback)
             return CellFailed(page.path, self._cell, line, error.ename, error.evalue, traceback)
         if isinstance(error, CellTimeoutError):
             return CellTimedOut(page.path, self._cell, self._timeout, await self._interrupt(index))
@@ -237,46 +240,10 @@ class Session:
         until = time.monotonic() + GRACE
         while time.monotonic() < until:
             # nbclient still takes in what the cell puts out.
-            if traceback := _traceback(self._notebook.cells[index]):
-                return await _line_in_cell(client, traceback)
+            if traceback := traceback_of(self._notebook.cells[index]):
+                return await line_in_cell(client, traceback)
             await asyncio.sleep(0.05)
         return 0
-
-
-class _Client(NotebookClient):
-    """nbclient's client, which interrupts a cell whose output grows beyond `max_output` bytes, and then gives it up."""
-
-    def __init__(self, notebook: nbformat.NotebookNode, max_output: float, **options: Any) -> None:
-        super().__init__(notebook, **options)
-        self.kernel: Any = self.km  # nbclient's types don't tell the asynchronous manager from the other
-        self.max_output = max_output
-        self.too_much_output = False
-        self._cell_index, self._cell_output = -1, 0
-        self._ending: asyncio.Task[None] | None = None
-
-    def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> Any:
-        if cell_index != self._cell_index:
-            self._cell_index, self._cell_output = cell_index, 0
-        content = msg["content"]
-        data = content.get("data") or {"text/plain": content.get("text", "")}
-        self._cell_output += sum(len(str(value)) for value in data.values())
-        if self._cell_output > self.max_output:
-            if not self.too_much_output:
-                self.too_much_output = True
-                self._ending = asyncio.ensure_future(self._end_cell())
-            return None
-        return super().output(outs, msg, display_id, cell_index)
-
-    async def _end_cell(self) -> None:
-        await self.kernel.interrupt_kernel()
-        await asyncio.sleep(GRACE)
-        if self.task_poll_for_reply is not None:
-            self.task_poll_for_reply.cancel()  # which nbclient takes for the end of the kernel
-
-    def end_watch(self) -> None:
-        """Have nothing more to do with the cell that was interrupted."""
-        if self._ending is not None:
-            self._ending.cancel()
 
 
 def _modules_beside(folder: Path) -> set[str]:
@@ -290,90 +257,6 @@ def _module_of(path: str) -> Iterator[str]:
         yield Path(path).parent.name if Path(path).name == "__init__.py" else Path(path).stem
 
 
-def _can_hold_sockets(folder: Path) -> bool:
-    """Whether the paths of a kernel's sockets in this folder are as short as the system wants them."""
-    return sys.platform == "win32" or len(os.fsencode(folder / "k-00000")) <= zmq.IPC_PATH_MAX_LEN
-
-
-def _kernel_manager(page: Page, notebook: nbformat.NotebookNode, sockets: Path) -> AsyncKernelManager:
-    name = notebook.metadata.get("kernelspec", {}).get("name", "python3")
-    manager = AsyncKernelManager(kernel_name=name)
-    try:
-        _ = manager.kernel_spec
-    except NoSuchKernel:
-        from jupyter_client.kernelspec import find_kernel_specs
-
-        installed = ", ".join(sorted(find_kernel_specs()))
-        raise CourseError(page.path, None, f"the kernel {name!r} is not installed (installed: {installed})") from None
-    if sys.platform != "win32":
-        # Sockets in a directory of mode 0700: nobody else on the machine can talk to the kernel.
-        manager.transport = "ipc"
-        manager.connection_file = str(sockets / "kernel.json")
-        manager.ip = str(sockets / "k")
-    return manager
-
-
-async def _start(client: _Client, folder: Path, environment: Mapping[str, str]) -> None:
-    # The history would be written to the user's own, and a page may be executed beside them.
-    await client.async_start_new_kernel(cwd=str(folder), env=dict(environment))
-    kernel: Any = await client.async_start_new_kernel_client()
-    info = await kernel.kernel_info(reply=True, timeout=60)
-    client.nb.metadata["language_info"] = info["content"]["language_info"]
-
-
-async def _observe(client: _Client, root: Path, shared: Path, asks_for_gpu: bool, hears_deprecations: bool) -> None:
-    """Start the observer in the kernel, silently and outside the page's namespace."""
-    source = Path(observe.__file__).read_text(encoding="utf-8")
-    source += f"\n_start({str(root)!r}, {MADE!r}, {str(shared)!r}, {asks_for_gpu}, {hears_deprecations})\n"
-    code = f"exec(compile({source!r}, 'coursebook', 'exec'), {{'__name__': 'coursebook'}})"
-    kernel: Any = client.kc
-    await kernel.execute(code, silent=True, store_history=False, reply=True, timeout=60)
-
-
-async def _asked(client: _Client, question: str, timeout: float = 60) -> Any:
-    """What the observer answers; None where there is none (another language, or the page has taken it away)."""
-    if _language_of(client) != "python":
-        return None
-    asked = {"answer": f"__import__('sys').modules[{observe.NAME!r}].{question}()"}
-    kernel: Any = client.kc
-    reply: Any = {"content": {"status": "aborted"}}
-    while reply["content"]["status"] == "aborted":  # as what comes close behind an error is
-        reply = await kernel.execute(
-            "", silent=True, store_history=False, user_expressions=asked, reply=True, timeout=timeout
-        )
-    answer = reply["content"].get("user_expressions", {}).get("answer", {})
-    return json.loads(ast.literal_eval(answer["data"]["text/plain"])) if answer.get("status") == "ok" else None
-
-
-def _language_of(client: _Client) -> str:
-    return str(client.nb.metadata.get("language_info", {}).get("name", ""))
-
-
 def _code_cells(page: Page, notebook: nbformat.NotebookNode) -> list[tuple[int, Cell]]:
     indices = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
     return list(zip(indices, page.cells, strict=True))
-
-
-def _traceback(cell: nbformat.NotebookNode) -> str:
-    said = [out for out in cell.outputs if out.output_type == "error"]
-    return "\n".join(said[-1].traceback) if said else ""
-
-
-async def _line_in_cell(client: _Client, traceback: str) -> int:
-    """The line, from 1, of the cell at which its traceback begins."""
-    match = re.search(rf"Cell In\[{client.code_cells_executed}\], line (\d+)", ANSI.sub("", traceback))
-    if match is None:
-        return 1
-    with suppress(RuntimeError, TimeoutError):  # a kernel that has died since
-        return await _asked(client, "line", timeout=GRACE) or int(match[1])
-    return int(match[1])
-
-
-def raise_if_cancelled() -> None:
-    """Raise CancelledError where this task is being cancelled, by Ctrl-C or because its page isn't wanted any more.
-
-    nbclient takes that for a dead kernel, and loses it where a cell ends at the same moment.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

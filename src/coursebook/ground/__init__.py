@@ -1,0 +1,58 @@
+"""What everything stands on and nothing here knows of courses: errors, files, git, the machine, where things lie."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .lazy import lazily
+
+if TYPE_CHECKING:
+    from .errors import ANSI as ANSI, CourseError as CourseError, CourseErrors as CourseErrors, plain as plain
+    from .files import is_changed_since as is_changed_since, look as look, look_at as look_at, replacing as replacing
+    from .git import (
+        Checkout as Checkout,
+        Repository as Repository,
+        ask_git as ask_git,
+        commit_of as commit_of,
+        reason_of_git as reason_of_git,
+        run_git as run_git,
+    )
+    from .git_branch import (
+        Published as Published,
+        fetch_file as fetch_file,
+        publish_files as publish_files,
+        update_file as update_file,
+    )
+    from .gpus import gpus_here as gpus_here
+    from .installed import installed_distributions as installed_distributions
+    from .layout import (
+        CHECKS as CHECKS,
+        CONFIG as CONFIG,
+        MADE as MADE,
+        OUTPUTS as OUTPUTS,
+        SITE as SITE,
+        STAGE as STAGE,
+        TOC as TOC,
+    )
+    from .machine import (
+        cores as cores,
+        descendants as descendants,
+        free_memory as free_memory,
+        resident_memory as resident_memory,
+    )
+    from .processes import die_with_parent as die_with_parent, with_bytecode as with_bytecode
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "errors": "ANSI CourseError CourseErrors plain",
+        "files": "is_changed_since look look_at replacing",
+        "git": "Checkout Repository ask_git commit_of reason_of_git run_git",
+        "git_branch": "Published fetch_file publish_files update_file",
+        "gpus": "gpus_here",
+        "installed": "installed_distributions",
+        "layout": "CHECKS CONFIG MADE OUTPUTS SITE STAGE TOC",
+        "machine": "cores descendants free_memory resident_memory",
+        "processes": "die_with_parent with_bytecode",
+    },
+)

@@ -1,0 +1,247 @@
+"""freshness.html: every page with code, the state of its outputs and why, as one table that a reader can sort, and the
+jobs that watch over them. freshness.json says the same to programs, badge.svg in a few words.
+
+Nobody may rebuild the site: the page's script tells what has become overdue since.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
+from ...course import CLAIM
+from ...drift import Checks, PageCheck, Watched, watched
+from ...outputs import Decision
+from .. import Color, badge_svg
+from .current import current
+from .feed import put
+from .notice import worth_naming
+from .order import connect
+from .share import BUILDERS
+
+NAME, TITLE = "freshness", "Freshness of the outputs"
+COLUMNS = ("Page", "State", "Device", "Executed", "Seconds", "Packages", "Claims", "Drift")
+_BAD = ("failed", "altered", "unreadable")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What checks have found, `now`: about pages whose outputs are still those, by docname, and about jobs."""
+
+    pages: dict[str, PageCheck]
+    jobs: Sequence[Watched]
+    now: datetime.datetime
+
+    @classmethod
+    def here(cls) -> _Found:
+        pages, runs = Checks(current.root).read()
+        known = {
+            docname: pages[docname]
+            for docname, decision in current.decisions.items()
+            if docname in pages and decision.stored and decision.stored.digest == pages[docname].outputs
+        }
+        limits = current.course.jobs if current.course else {}
+        return cls(known, watched(limits, runs), datetime.datetime.now(datetime.UTC))
+
+
+def _pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
+    if app.builder.name != "html" or NAME in app.env.found_docs or not current.decisions:
+        return
+    yield NAME, {"title": TITLE, "body": str(_body(app, _Found.here()))}, "page.html"
+
+
+def _look_again(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Sphinx writes this page when it writes another: the home page, where there is something new to be said here."""
+    if app.builder.name != "html" or not current.decisions:
+        return []
+    before, now = getattr(env, "coursebook_freshness", ""), str(_body(app, _Found.here()))
+    env.coursebook_freshness = now  # type: ignore[attr-defined]
+    return [app.config.root_doc] if before != now else []
+
+
+def _offer_target(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """Pages refer to it as they do to a heading: {ref}`freshness`."""
+    standard: Any = env.get_domain("std")
+    standard.note_hyperlink_target(NAME, NAME, "", TITLE)
+
+
+def _body(app: Sphinx, found: _Found) -> Markup:
+    rows = list(current.decisions.values())
+    fresh = sum(decision.state == "current" for decision in rows)
+    summary = (
+        f"{fresh} of {len(rows)} pages with code {'is' if fresh == 1 else 'are'} current, as of {found.now:%Y-%m-%d}: "
+        "their outputs follow from the code as it stands, from the files it reads, from the packages it imports and "
+        "from the device it asks for, and nobody has altered them since."
+    )
+    head = Markup("").join(
+        Markup('<th scope="col"{}><button type="button">{}</button></th>').format(
+            Markup(' class="number"') if name in ("Seconds", "Claims") else "", name
+        )
+        for name in COLUMNS
+    )
+    max_age = current.course.max_age if current.course else None
+    days = f"{max_age.total_seconds() / 86400:g}" if max_age else ""
+    return Markup(
+        '<section id="freshness"><h1>{}</h1>\n<p>{}</p>\n{}<div class="freshness-table" '
+        'tabindex="0" role="region" aria-label="Pages and the state of their outputs"><table class="freshness"{}>\n'
+        "<thead><tr>{}</tr></thead>\n<tbody>\n{}</tbody></table></div></section>\n"
+    ).format(
+        TITLE,
+        summary,
+        _jobs(found),
+        Markup(' data-max-age="{}"').format(days) if days else "",
+        head,
+        Markup("").join(_row(app, decision, found) for decision in rows),
+    )
+
+
+def _jobs(found: _Found) -> Markup:
+    """The jobs that should run, and whether they do; nothing for a course that names none and where none ran."""
+    items = Markup("").join(_job(job, found.now) for job in found.jobs)
+    return Markup('<ul class="jobs" aria-label="Jobs">\n{}</ul>\n').format(items) if items else items
+
+
+def _job(job: Watched, now: datetime.datetime) -> Markup:
+    run, link = job.run, Markup()
+    told = Markup('<span class="state" data-state="{}">{}</span>').format(job.state(now), job.words(now))
+    if run is None:
+        return Markup("<li>Job <strong>{}</strong>: {}</li>\n").format(job.name, told)
+    ran = Markup('<time datetime="{}">{}</time>').format(run.ran, run.ran[:10])
+    if run.link:
+        link = Markup(' (<a href="{}">the run</a>)').format(run.link)
+    ended = Markup("last run on {}{}: {}").format(ran, link, "succeeded" if run.outcome == "success" else "failed")
+    if run.outcome == "failure":
+        last = Markup('<time datetime="{}">{}</time>').format(run.succeeded, run.succeeded[:10])
+        ended += Markup(", last succeeded on {}").format(last) if run.succeeded else ", has never succeeded"
+    days = Markup(' data-days="{}"').format(f"{job.days:g}") if job.days is not None else ""
+    return Markup('<li data-ran="{}"{}>Job <strong>{}</strong>: {}; {}</li>\n').format(
+        run.ran, days, job.name, told, ended
+    )
+
+
+def _row(app: Sphinx, decision: Decision, found: _Found) -> Markup:
+    docname = decision.page.docname
+    title = app.env.titles[docname].astext() if docname in app.env.titles else docname
+    provenance = decision.stored.provenance if decision.stored else None
+    page = Markup('<a href="{}">{}</a>').format(app.builder.get_relative_uri(NAME, docname), title)
+    reasons = Markup('<span class="reasons">{}</span>').format("; ".join(decision.reasons)) if decision.reasons else ""
+    unseen = Markup('<span class="reasons">not watched: {}</span>').format(decision.unseen) if decision.unseen else ""
+    state = Markup('<span class="state" data-state="{0}">{0}</span> {1}{2}').format(decision.state, reasons, unseen)
+    cells: list[tuple[object, object]] = [(title, page), (decision.state, state)]
+    if provenance:
+        packages = ", ".join(f"{name} {version}" for name, version in worth_naming(provenance))
+        device = provenance.device_name or provenance.device.upper()
+        if provenance.device_memory:
+            device += f", {provenance.device_memory / 2**30:.1f} GiB"
+        when = Markup('<time datetime="{}">{}</time>').format(provenance.executed, provenance.executed[:10])
+        cells += [
+            (device, device),
+            (provenance.executed, when),
+            (provenance.seconds, f"{provenance.seconds:.1f}"),
+            (packages, Markup("{}<br>Python {}").format(packages, provenance.python)),
+        ]
+    else:
+        cells += [("", "–")] * 4
+    claims = sum(CLAIM in cell.tags for cell in decision.page.cells)
+    cells.append((claims, str(claims or "–")))
+    cells.append(_drift(found.pages.get(docname)))
+    return Markup("<tr>{}</tr>\n").format(
+        Markup("").join(Markup('<td data-sort="{}">{}</td>').format(key, text) for key, text in cells)
+    )
+
+
+def _drift(check: PageCheck | None) -> tuple[object, object]:
+    """How the outputs compared when the page was last executed afresh; nothing where that was never asked of them."""
+    if check is None:
+        return "", "–"
+    cells = f" in {check.changed} cell{'' if check.changed == 1 else 's'}" if check.changed else ""
+    verdict = check.verdict + (cells if check.verdict == "changed" else "")
+    when = Markup('<time datetime="{}">{}</time>').format(check.checked, check.checked[:10])
+    return f"{check.verdict} {check.checked}", Markup('<span class="state" data-state="{}">{}</span><br>{}').format(
+        check.verdict, verdict, when
+    )
+
+
+def _summary(found: _Found) -> tuple[str, Color]:
+    """What the badge says: about outputs, drift and jobs, each with its day."""
+    states = [decision.state for decision in current.decisions.values()]
+    fresh = states.count("current")
+    parts = [f"{fresh} of {len(states)} current {found.now:%Y-%m-%d}"]
+    drifted = sum(check.verdict in ("changed", "failed") for check in found.pages.values())
+    if found.pages:
+        # The oldest check: on that day at the latest every one of them was compared.
+        day = min(check.checked for check in found.pages.values())[:10]
+        among = "" if len(found.pages) == len(states) else f" in {len(found.pages)} checked"
+        parts.append(f"drift {drifted or 'none'}{among} {day}")
+    jobs = {job.name: job.state(found.now) for job in found.jobs if job.days is not None}
+    wrong = [f"{name} {'has never run' if state == 'never' else state}" for name, state in jobs.items()]
+    parts += [said for said in wrong if not said.endswith("on time")]
+    if drifted or "failed" in jobs.values() or any(state in _BAD for state in states):
+        return ", ".join(parts), "bad"
+    is_good = fresh == len(states) and set(jobs.values()) <= {"on time"}
+    return ", ".join(parts), "good" if is_good else "warn"
+
+
+def _data(found: _Found) -> dict[str, Any]:
+    """freshness.json: the same for programs."""
+    pages = []
+    for docname, decision in current.decisions.items():
+        stored, check = decision.stored, found.pages.get(docname)
+        pages.append(
+            {
+                "page": docname,
+                "state": decision.state,
+                "reasons": list(decision.reasons),
+                "unseen": list(stored.provenance.unseen) if stored else [],
+                "executed": stored.provenance.executed if stored else None,
+                "device": stored.provenance.device if stored else None,
+                "drift": {"verdict": check.verdict, "checked": check.checked, "cells": check.changed}
+                if check
+                else None,
+            }
+        )
+    jobs = [
+        {
+            "job": job.name,
+            "state": job.state(found.now),
+            "ran": job.run.ran if job.run else None,
+            "outcome": job.run.outcome if job.run else None,
+            "succeeded": (job.run.succeeded or None) if job.run else None,
+            "link": job.run.link if job.run else "",
+            "days": job.days,
+        }
+        for job in found.jobs
+    ]
+    return {"as_of": f"{found.now:%Y-%m-%d}", "pages": pages, "jobs": jobs}
+
+
+def _write(app: Sphinx, exception: Exception | None) -> None:
+    if exception or app.builder.name not in BUILDERS:
+        return
+    files: dict[str, bytes | None] = {"badge.svg": None, "freshness.json": None}
+    if current.decisions:
+        found = _Found.here()
+        files["badge.svg"] = badge_svg("outputs", *_summary(found))
+        files["freshness.json"] = (json.dumps(_data(found), indent=1, ensure_ascii=False) + "\n").encode()
+    for name, content in files.items():
+        put(app, name, content)
+
+
+def _add_script(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    if pagename == NAME:
+        app.add_js_file("freshness.js", loading_method="defer")
+
+
+def setup(app: Sphinx) -> None:
+    connect(app, "env-before-read-docs", _offer_target)
+    connect(app, "env-updated", _look_again)
+    connect(app, "html-collect-pages", _pages)
+    connect(app, "html-page-context", _add_script)
+    connect(app, "build-finished", _write)

@@ -1,1 +1,0 @@
-"""What Coursebook adds to Sphinx, one component a module; each registers itself."""
