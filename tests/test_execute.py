@@ -252,7 +252,7 @@ def test_a_cell_may_tidy_up_when_its_time_is_over(tiny: Tiny) -> None:
 def test_a_cell_that_does_not_end_when_its_time_is_over_is_killed(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch, how: list[str]
 ) -> None:
-    monkeypatch.setattr("coursebook.execute.client.GRACE", 0.5)
+    monkeypatch.setattr("coursebook.execute.kernel_client.GRACE", 0.5)
     two_pages(tiny, [], ["import time\ntime.sleep(2)\nprint('fine')"])
     stubborn = (
         "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\n"
@@ -446,7 +446,7 @@ def test_an_error_of_who_listens_is_not_the_kernel_s(tiny: Tiny) -> None:
 
 @pytest.mark.timeout(120)
 def test_a_cell_that_puts_out_too_much_and_does_not_stop_is_ended(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coursebook.execute.client.GRACE", 0.5)
+    monkeypatch.setattr("coursebook.execute.kernel_client.GRACE", 0.5)
     head = f"---\n{LIMITED.replace('timeout: 1', 'timeout: 600, max_output: 0.1')}"
     tiny.cells("while True:\n    try:\n        print('x' * 1000)\n    except BaseException:\n        pass", head=head)
     code, _, err = execute(tiny)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from ..course import Course, Page, full_names_in
 from ..ground import CourseError, commit_of, cores, free_memory, with_bytecode
-from .client import raise_if_cancelled
 from .events import Event, PageFailed, PageStarted
 from .fork_client import ForkServer
+from .kernel_client import raise_if_cancelled
 from .kernels import can_fork
 from .session import RunContext, Session
 

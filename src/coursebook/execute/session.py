@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import os
 import re
@@ -22,8 +21,10 @@ from ..course import Cell, Course, Page, kernel_name, walk_course
 from ..ground import CourseError, descendants, resident_memory
 from ..outputs import interpreter_of_kernel
 from .cell_errors import CellFailed, CellTimedOut, KernelDied, TooMuchOutput
-from .client import (
-    GRACE,
+from .events import CellStarted, Event, PageDone
+from .evidence import Execution, provenance_of
+from .fork_client import ForkServer
+from .kernel_client import (
     KernelClient,
     ask_observer,
     can_hold_sockets,
@@ -35,9 +36,6 @@ from .client import (
     start_observer,
     traceback_of,
 )
-from .events import CellStarted, Event, PageDone
-from .evidence import Execution, provenance_of
-from .fork_client import ForkServer
 from .kernels import warm
 
 DEFAULT_TIMEOUT = 600.0
@@ -230,20 +228,8 @@ class Session:
             line = await line_in_cell(client, traceback)
             return CellFailed(page.path, self._cell, line, error.ename, error.evalue, traceback)
         if isinstance(error, CellTimeoutError):
-            return CellTimedOut(page.path, self._cell, self._timeout, await self._interrupt(index))
+            return CellTimedOut(page.path, self._cell, self._timeout, await client.interrupt_cell(index))
         return KernelDied(page.path, self._cell)
-
-    async def _interrupt(self, index: int) -> int:
-        """Interrupt the cell, let it tidy up, and return the line of it that was running (0: it did not stop)."""
-        client = self._started
-        await client.kernel.interrupt_kernel()
-        until = time.monotonic() + GRACE
-        while time.monotonic() < until:
-            # nbclient still takes in what the cell puts out.
-            if traceback := traceback_of(self._notebook.cells[index]):
-                return await line_in_cell(client, traceback)
-            await asyncio.sleep(0.05)
-        return 0
 
 
 def _modules_beside(folder: Path) -> set[str]:

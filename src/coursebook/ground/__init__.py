@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from .lazy import lazily
 
 if TYPE_CHECKING:
+    from .disk import is_changed_since as is_changed_since, look as look, look_at as look_at, replacing as replacing
     from .errors import ANSI as ANSI, CourseError as CourseError, CourseErrors as CourseErrors, plain as plain
-    from .files import is_changed_since as is_changed_since, look as look, look_at as look_at, replacing as replacing
     from .git import (
         Checkout as Checkout,
         Repository as Repository,
@@ -46,7 +46,7 @@ __getattr__ = lazily(
     __name__,
     {
         "errors": "ANSI CourseError CourseErrors plain",
-        "files": "is_changed_since look look_at replacing",
+        "disk": "is_changed_since look look_at replacing",
         "git": "Checkout Repository ask_git commit_of reason_of_git run_git",
         "git_branch": "Published fetch_file publish_files update_file",
         "gpus": "gpus_here",

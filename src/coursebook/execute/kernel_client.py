@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -56,6 +57,17 @@ class KernelClient(NotebookClient):
         await asyncio.sleep(GRACE)
         if self.task_poll_for_reply is not None:
             self.task_poll_for_reply.cancel()  # which nbclient takes for the end of the kernel
+
+    async def interrupt_cell(self, index: int) -> int:
+        """Interrupt a cell, let it tidy up, and return the line of it that was running (0: it did not stop)."""
+        await self.kernel.interrupt_kernel()
+        until = time.monotonic() + GRACE
+        while time.monotonic() < until:
+            # nbclient still takes in what the cell puts out.
+            if traceback := traceback_of(self.nb.cells[index]):
+                return await line_in_cell(self, traceback)
+            await asyncio.sleep(0.05)
+        return 0
 
     def end_watch(self) -> None:
         """Have nothing more to do with the cell that was interrupted."""
