@@ -48,6 +48,7 @@ from coursebook.execute.cluster.parcel import Damaged, Parcel, open_parcel  # no
 from coursebook.execute.cluster.protocol import Run, Traits  # noqa: E402
 from coursebook.execute.cluster.scheduler import Scheduler, SchedulerLost  # noqa: E402
 from coursebook.execute.cluster.worker import Unable  # noqa: E402
+from coursebook.execute.executor import ExecutionOptions  # noqa: E402
 
 real = [
     pytest.mark.kernel,
@@ -347,6 +348,26 @@ class TestPages(Real):
         assert [*Store(tiny.root).docnames()] == ["days/good"], "the other page went on"
         rows = json.loads(status(tiny))
         assert [row["state"] for row in rows] == ["current", "failed"]
+
+    def test_published_outputs_are_verified_there(self, tiny: Tiny, shared: Dask) -> None:
+        told = "import warnings\nwarnings.warn_explicit('f goes', DeprecationWarning, 'lib.py', 1)\nprint(2)"
+        raises = (
+            "import pathlib\nprint('good')\nassert pathlib.Path('../data/n.txt').read_text() == '1', 'n isn\u2019t 1'"
+        )
+        pages(tiny, same=told, claim=raises)
+        tiny.write({"data/n.txt": "1"})
+        assert execute(tiny, shared).code == 0
+        before = {path: path.read_bytes() for path in (tiny.root / "outputs").rglob("*.ipynb")}
+        tiny.write({"data/n.txt": "2"})
+        tiny.capture()
+        code = main(["verify", "--root", str(tiny.root), "--cluster", shared.address])
+        out, err = tiny.capture()
+        assert (code, err) == (1, "")
+        assert "same days/same" in out
+        assert "changed days/claim: 1 of 1 cell\n" in out, "a page goes on to its end though a cell of it fails"
+        assert "will change in a later version: lib.py" in out or "DeprecationWarning: f goes (days/same)" in out
+        assert {path: path.read_bytes() for path in before} == before
+        assert not kernels(shared, tiny)
 
     def test_as_many_at_a_time_as_there_are_threads_the_longest_first(
         self, tiny: Tiny, shared: Dask, tmp_path_factory: pytest.TempPathFactory
@@ -700,7 +721,7 @@ def test_a_task_that_fails_unread_is_not_told_of(caplog: pytest.LogCaptureFixtur
         await asyncio.wait(unread)
 
     unread: list[asyncio.Task[None]] = []
-    with Cluster("tcp://x:1", print) as cluster:
+    with Cluster(ExecutionOptions(cluster="tcp://x:1"), print) as cluster:
         cluster._runner.run(leave_it())
     unread.clear()
     gc.collect()

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
 
 from ..course import Course, remember
-from ..execute import Before, Event, ExecutionOptions, PageDone, PageFailed, Reporter, settled
-from ..ground import CourseError
-from ..outputs import OWN, Decision, Environment, Failure, Failures, PlanOptions, Store, code_digest, plan
-
-if TYPE_CHECKING:
-    from ..execute.cluster import Cluster
-
-NO_WORKER = (
-    "no worker of the cluster offers a GPU (`dask worker ADDRESS --nthreads 1 --resources GPU=1` starts one that does)"
+from ..execute import (
+    Before,
+    Event,
+    ExecutionOptions,
+    Executor,
+    PageDone,
+    PageFailed,
+    Reporter,
+    environment_of,
+    execute_with,
+    executor_for,
+    settled,
 )
+from ..ground import CourseError
+from ..outputs import Decision, Failure, Failures, PlanOptions, Store, code_digest, plan
 
 
 def bring_up_to_date(
@@ -27,83 +31,63 @@ def bring_up_to_date(
     Each page is stored when it has executed. Returns how many were, and what failed. Raises CourseError at once when a
     GPU is asked for and there is none, or for a cluster that can't be reached or is not as this machine.
     """
-    if not how.cluster:
-        return _bring_up_to_date(course, reporter, how, docnames, None)
-    from ..execute.cluster import Cluster
-
-    with Cluster(how.cluster, reporter.notice) as cluster:
-        return _bring_up_to_date(course, reporter, how, docnames, cluster)
+    with executor_for(how, reporter.notice) as executor:
+        return _bring_up_to_date(course, reporter, how, docnames, executor)
 
 
 def _bring_up_to_date(
-    course: Course, reporter: Reporter, how: ExecutionOptions, docnames: Collection[str] | None, cluster: Cluster | None
+    course: Course, reporter: Reporter, how: ExecutionOptions, docnames: Collection[str] | None, executor: Executor
 ) -> tuple[int, list[CourseError]]:
     remember(course.root, course.pages)
-    store, failures = Store(course.root), Failures(course.root)
-    environment = Environment(device=how.device)
-    if cluster:
-        environment = Environment(find_gpus=cluster.gpus, device=how.device, without=NO_WORKER)
-    if how.device == "gpu":
-        _ = environment.gpus
+    store, environment = Store(course.root), environment_of(executor, how.device)
     wish = PlanOptions(force=how.force or course.mode == "force", provisional=how.provisional)
-    decisions = plan(course, store, environment, wish)
-    if docnames is not None:
-        decisions = [decision for decision in decisions if decision.page.docname in docnames]
-    errors = [
-        CourseError(store.path(d.page.docname).relative_to(course.root), None, d.reasons[0])
-        for d in decisions
-        if d.state == "unreadable"
+    decisions = [
+        decision
+        for decision in plan(course, store, environment, wish)
+        if docnames is None or decision.page.docname in docnames
     ]
+    errors = [_unreadable(store, decision) for decision in decisions if decision.state == "unreadable"]
     for decision in decisions:
         _follow_a_move(store, decision)
         if decision.waits:
-            reporter.waits(decision.page.docname, str(decision))
-    # The longest first: what is short fills the end.
-    wanted = sorted((d for d in decisions if d.executes), key=lambda d: -(d.seconds or 0.0))
-    done = 0
+            reporter.waits(decision)
+    wanted = [decision for decision in decisions if decision.executes]
+    if not wanted:
+        return 0, errors
+    keeper = _Keeper(course, store, wanted)
 
     def tell(event: Event) -> None:
-        nonlocal done
-        match event:
-            case PageDone(page, notebook, provenance):
-                store.write(page.docname, notebook, settled(provenance, there, made.get(page.docname)))
-                failures.note(page.docname, None)
-                done += 1
-            case PageFailed(page, error, _):
-                now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-                failures.note(page.docname, Failure(code_digest(page), str(error).partition("\n")[0], now))
+        keeper.take(event)
         reporter.tell(event)
 
-    if not wanted:
-        return done, errors
-    there = Before(course.root)
     pages = [decision.page for decision in wanted]
-    gpus = environment.gpus if any(page.options.device == "gpu" for page in pages) else ()
-    told = [(d.page.docname, len(d.page.cells), d.seconds) for d in wanted]
-    made = {d.page.docname: d.stored.provenance for d in wanted if d.stored}
-    if cluster:
-        slots = cluster.prepare(
-            course,
-            pages,
-            packages={name for provenance in made.values() for name in provenance.packages},
-            inputs={
-                name for provenance in made.values() for name, digest in provenance.inputs.items() if digest != OWN
-            },
-            on_gpu=bool(gpus),
-            jobs=how.jobs,
-            cold=how.cold,
-        )
-        reporter.to_execute(told, slots)
-        errors += cluster.execute(tell)
-    else:
-        # Imported here: what is current needs no kernel, and the machinery for one takes a while to import.
-        from ..execute import Slots, execute_pages
+    errors += execute_with(executor, environment, course, pages, keeper.made, reporter, tell)
+    return keeper.done, errors
 
-        here = Slots.here(pages, how.jobs, gpus)
-        reporter.to_execute(told, len(here))
-        peaks = {docname: provenance.peak_memory for docname, provenance in made.items()}
-        errors += execute_pages(course, pages, tell, slots=here, cold=how.cold, memory=peaks)
-    return done, errors
+
+class _Keeper:
+    """Keeps what comes of the executions of `wanted`, page by page: outputs in `store`, or how it failed."""
+
+    def __init__(self, course: Course, store: Store, wanted: Sequence[Decision]) -> None:
+        self._store, self._failures, self._there = store, Failures(course.root), Before(course.root)
+        self.made = {decision.page.docname: decision.stored.provenance for decision in wanted if decision.stored}
+        self.done = 0
+
+    def take(self, event: Event) -> None:
+        match event:
+            case PageDone(page, notebook, provenance):
+                answered = settled(provenance, self._there, self.made.get(page.docname))
+                self._store.write(page.docname, notebook, answered)
+                self._failures.note(page.docname, None)
+                self.done += 1
+            case PageFailed(page, error, _):
+                now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+                self._failures.note(page.docname, Failure(code_digest(page), str(error).partition("\n")[0], now))
+
+
+def _unreadable(store: Store, decision: Decision) -> CourseError:
+    path = store.path(decision.page.docname).relative_to(store.root)
+    return CourseError(path, None, str(decision.reasons[0]))
 
 
 def _follow_a_move(store: Store, decision: Decision) -> None:

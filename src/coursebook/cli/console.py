@@ -10,6 +10,7 @@ from rich.markup import escape
 
 if TYPE_CHECKING:
     from ..execute import Event
+    from ..outputs import Decision
 
 EXAMPLES = """\
 examples:
@@ -73,16 +74,17 @@ class Reporter:
         self._knows_all = len(self._last) == len(pages)
         self._progress.reset(self._task, total=sum(cells for _, cells, _ in pages))
 
-    def waits(self, docname: str, reason: str) -> None:
+    def waits(self, decision: Decision) -> None:
         """Hear of a page that should be executed and can't be, for want of a GPU."""
+        name = escape(f"{decision.page.docname}: {decision}")
         self._out.print(
-            f"[yellow]kept[/] {escape(docname)}: {escape(reason)}; it asks for a GPU, and there is none"
-            + (" (--provisional executes it on the CPU)" if reason.startswith("missing") else "")
+            f"[yellow]kept[/] {name}; it asks for a GPU, and there is none"
+            + (" (--provisional executes it on the CPU)" if decision.state == "missing" else "")
         )
 
     def tell(self, event: Event) -> None:
         from ..execute import CellStarted, PageDone, PageFailed, PageStarted
-        from ..outputs import NEVER_TOUCHED
+        from ..outputs import UNTOUCHED
 
         match event:
             case PageStarted(page):
@@ -99,7 +101,7 @@ class Reporter:
                 cells = count(page.cells, "cell")
                 self._out.print(f"{self._place} {page.docname}: {cells} in {provenance.seconds:.1f} s")
                 if provenance.offered:
-                    self._out.print(f"[yellow]warning[/] {escape(page.path.as_posix())}: {NEVER_TOUCHED}")
+                    self._out.print(f"[yellow]warning[/] {escape(page.path.as_posix())}: {UNTOUCHED}")
             case PageFailed(page, _, seconds):
                 self._end(page.docname)
                 self._out.print(f"{self._place} {page.docname}: [red]failed[/] after {seconds:.1f} s")

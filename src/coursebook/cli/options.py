@@ -48,7 +48,7 @@ def add_provisional(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_cluster(parser: argparse.ArgumentParser) -> None:
+def add_cluster(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--cluster",
         default="",

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace, out: Console) -> int:
             {
                 "page": decision.page.docname,
                 "state": decision.state,
-                "reasons": list(decision.reasons),
+                "reasons": [str(reason) for reason in decision.reasons],
                 "unseen": list(decision.stored.provenance.unseen) if decision.stored else [],
                 "executes": decision.executes,
                 "waits": decision.waits,
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace, out: Console) -> int:
         for decision in decisions:
             color = COLORS.get(decision.state, "yellow")
             took = f"{decision.seconds:.1f} s" if decision.seconds is not None else "-"
-            reasons = f": {'; '.join(decision.reasons)}" if decision.reasons else ""
+            reasons = f": {'; '.join(map(str, decision.reasons))}" if decision.reasons else ""
             reasons += " (waits for a GPU)" if decision.waits else ""
             reasons += f" (not watched: {decision.unseen})" if decision.unseen else ""
             out.print(

@@ -11,7 +11,17 @@ from rich.console import Console
 from ..ground import CourseError
 from .comparison import print_drifts, print_report
 from .console import Reporter
-from .options import PAGES, add_execution, add_root, docnames, execution, require_course, require_no_pages_in
+from .options import (
+    PAGES,
+    add_cluster,
+    add_execution,
+    add_root,
+    cluster_there,
+    docnames,
+    execution,
+    require_course,
+    require_no_pages_in,
+)
 
 EXAMPLES = """\
 examples:
@@ -30,7 +40,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.epilog, parser.formatter_class = EXAMPLES, argparse.RawDescriptionHelpFormatter
     parser.add_argument("pages", nargs="*", metavar="PAGE", help=PAGES)
     add_root(parser)
-    parser.add_argument(
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
         "--packages",
         nargs="+",
         action="extend",
@@ -42,6 +53,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--report", type=Path, metavar="DIR", help="write index.html, old beside new, and report.md to DIR"
     )
     add_execution(parser)
+    add_cluster(where)
     # What the environment is for in which another `verify` has started this one.
     parser.add_argument("--as-canary", nargs="+", default=[], help=argparse.SUPPRESS)
     parser.set_defaults(run=run)
@@ -60,7 +72,9 @@ def run(arguments: argparse.Namespace, out: Console) -> int:
     require_course(arguments.root)
     with exclusive(arguments.root, out.print), Reporter(out, verbose=False) as reporter:
         course = Course.load(arguments.root)
-        drifts = verify(course, reporter, execution(arguments), docnames(arguments.pages, course))
+        wanted = docnames(arguments.pages, course)
+        with cluster_there("coursebook verify --cluster"):
+            drifts = verify(course, reporter, execution(arguments), wanted)
         if not arguments.as_canary:
             Checks(course.root).note_pages(page_checks(drifts))
     print_drifts(out, drifts)

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import datetime
 import platform
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ..course import Course, Page
-from ..execute import Event, ExecutionOptions, PageDone, PageFailed, Reporter
+from ..execute import (
+    Event,
+    ExecutionOptions,
+    PageDone,
+    PageFailed,
+    Reporter,
+    environment_of,
+    execute_with,
+    executor_for,
+)
 from ..ground import CourseError
-from ..outputs import Environment, Store, StoredPage, code_digest
+from ..outputs import Store, StoredPage, code_digest
 from .judging import PageDrift, judge
 from .records import Checks, PageCheck
 from .words import Heading
@@ -22,14 +31,30 @@ def verify(
     """What became of the published outputs of `course` (of `docnames`, if given), in the order of the pages.
 
     A page is executed to its end though cells of it fail. `reporter` hears of the executions. Raises CourseError at
-    once when a GPU is asked for and there is none.
+    once when a GPU is asked for and there is none, or for a cluster that can't be reached or is not as this machine.
     """
-    from ..execute import Slots, execute_pages
+    with executor_for(how, reporter.notice) as executor:
+        environment = environment_of(executor, how.device)
+        pages = [page for page in course.executed_pages() if docnames is None or page.docname in docnames]
+        has_gpu = any(page.options.device == "gpu" for page in pages) and bool(environment.gpus)
+        found, published = _published(Store(course.root), pages, has_gpu=has_gpu)
+        judged = _Judge(course, published, found)
 
-    store, environment = Store(course.root), Environment(device=how.device)
-    checks, _ = Checks(course.root).read()
-    pages = [page for page in course.executed_pages() if docnames is None or page.docname in docnames]
-    gpus = environment.gpus if how.device == "gpu" or any(page.options.device == "gpu" for page in pages) else ()
+        def tell(event: Event) -> None:
+            judged.hear(event)
+            reporter.tell(event)
+
+        if published:
+            wanted = [page for page in pages if page.docname in published]
+            made = {docname: stored.provenance for docname, stored in published.items()}
+            execute_with(executor, environment, course, wanted, made, reporter, tell, keeps_going=True)
+    return [found[page.docname] for page in pages]
+
+
+def _published(
+    store: Store, pages: Iterable[Page], *, has_gpu: bool
+) -> tuple[dict[str, PageDrift], dict[str, StoredPage]]:
+    """By docname: what is known of pages without executing them, and the outputs of those that are to be."""
     found: dict[str, PageDrift] = {}
     published: dict[str, StoredPage] = {}
     for page in pages:
@@ -38,43 +63,41 @@ def verify(
         except CourseError as error:
             found[page.docname] = PageDrift(page, failure=str(error))
             continue
-        if reason := _reason_to_skip(page, stored, has_gpu=bool(gpus)):
+        if reason := _reason_to_skip(page, stored, has_gpu=has_gpu):
             found[page.docname] = PageDrift(page, skipped=reason, was=stored.provenance if stored else None)
         elif stored:
             published[page.docname] = stored
+    return found, published
 
-    def tell(event: Event) -> None:
+
+class _Judge:
+    """Judges each page as soon as it has been executed, and puts what it comes to into `found`."""
+
+    def __init__(self, course: Course, published: Mapping[str, StoredPage], found: dict[str, PageDrift]) -> None:
+        self._course, self._published, self._found = course, published, found
+        self._checks, _ = Checks(course.root).read()
+
+    def hear(self, event: Event) -> None:
         match event:
             case PageDone(page, notebook, provenance, deprecations):
-                stored = published[page.docname]
+                stored = self._published[page.docname]
                 drift = judge(
                     page,
                     stored.notebook,
                     notebook,
-                    course.pages,
+                    self._course.pages,
                     was=stored.provenance,
                     now=provenance,
                     deprecations=deprecations,
                 )
-                check = checks.get(page.docname)
+                check = self._checks.get(page.docname)
                 known = check.deprecations if check and check.outputs == stored.digest else ()
-                found[page.docname] = replace(drift, digest=stored.digest, known=known)
+                self._found[page.docname] = replace(drift, digest=stored.digest, known=known)
             case PageFailed(page, error, _):
-                stored = published[page.docname]
-                found[page.docname] = PageDrift(page, failure=str(error), was=stored.provenance, digest=stored.digest)
-        reporter.tell(event)
-
-    # The longest first: what is short fills the end.
-    wanted = sorted(published, key=lambda docname: -published[docname].provenance.seconds)
-    if wanted:
-        by_name = {page.docname: page for page in pages}
-        to_execute = [by_name[docname] for docname in wanted]
-        slots = Slots.here(to_execute, how.jobs, gpus)
-        made = {docname: stored.provenance for docname, stored in published.items()}
-        reporter.to_execute([(p.docname, len(p.cells), made[p.docname].seconds) for p in to_execute], len(slots))
-        peaks = {docname: provenance.peak_memory for docname, provenance in made.items()}
-        execute_pages(course, to_execute, tell, slots=slots, cold=how.cold, memory=peaks, keeps_going=True)
-    return [found[page.docname] for page in pages]
+                stored = self._published[page.docname]
+                self._found[page.docname] = PageDrift(
+                    page, failure=str(error), was=stored.provenance, digest=stored.digest
+                )
 
 
 def page_checks(drifts: Iterable[PageDrift]) -> dict[str, PageCheck]:

@@ -14,14 +14,16 @@ if TYPE_CHECKING:
         PageFailed as PageFailed,
         PageStarted as PageStarted,
     )
-    from .executor import ExecutionOptions as ExecutionOptions, Reporter as Reporter
-    from .local import (
-        Slots as Slots,
-        execute_pages as execute_pages,
-        execute_session as execute_session,
-        modules_ahead as modules_ahead,
-        run_context as run_context,
+    from .executor import (
+        ExecutionOptions as ExecutionOptions,
+        Executor as Executor,
+        Made as Made,
+        Reporter as Reporter,
+        environment_of as environment_of,
+        execute_with as execute_with,
+        executor_for as executor_for,
     )
+    from .local import execute_session as execute_session, modules_ahead as modules_ahead, run_context as run_context
     from .session import Session as Session
     from .settling import Before as Before, settled as settled
 
@@ -29,8 +31,8 @@ __getattr__ = lazily(
     __name__,
     {
         "events": "CellStarted Event PageDone PageFailed PageStarted",
-        "executor": "ExecutionOptions Reporter",
-        "local": "Slots execute_pages execute_session modules_ahead run_context",
+        "executor": "ExecutionOptions Executor Made Reporter environment_of execute_with executor_for",
+        "local": "execute_session modules_ahead run_context",
         "session": "Session",
         "settling": "Before settled",
     },

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 __getattr__ = lazily(
     __name__,
     {
-        "errors": "ANSI CourseError CourseErrors plain",
         "disk": "is_changed_since look look_at replacing",
+        "errors": "ANSI CourseError CourseErrors plain",
         "git": "Checkout Repository ask_git commit_of reason_of_git run_git",
         "git_branch": "Published fetch_file publish_files update_file",
         "gpus": "gpus_here",

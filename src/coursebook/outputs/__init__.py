@@ -8,7 +8,7 @@ from ..ground.lazy import lazily
 
 if TYPE_CHECKING:
     from .bundle import Outcome as Outcome, pack as pack, unpack as unpack
-    from .decisions import Decision as Decision, Device as Device, EXACTNESS as EXACTNESS, Environment as Environment, NEVER_TOUCHED as NEVER_TOUCHED, PlanOptions as PlanOptions, plan as plan
+    from .decisions import Decision as Decision, Device as Device, EXACTNESS as EXACTNESS, Environment as Environment, NO_GPU_HERE as NO_GPU_HERE, PlanOptions as PlanOptions, plan as plan
     from .failures import Failure as Failure, Failures as Failures
     from .fingerprint import EXECUTION_TAGS as EXECUTION_TAGS, cell_digests as cell_digests, code_digest as code_digest
     from .inputs import ABSENT as ABSENT, CAME as CAME, EDITED as EDITED, FOLDER_NAMES as FOLDER_NAMES, OWN as OWN, declared_inputs as declared_inputs, file_digest as file_digest, folder_of as folder_of, is_own as is_own, modules_beside as modules_beside, names_digest as names_digest, own_files as own_files, printable as printable
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from .packages import distributions_of as distributions_of, installed_version as installed_version, is_released as is_released, same_version as same_version
     from .provenance import Provenance as Provenance
     from .reads import cell_inputs as cell_inputs, published_files as published_files
+    from .reasons import UNTOUCHED as UNTOUCHED
     from .store import FOLDER as FOLDER, Store as Store, StoredPage as StoredPage, fill_outputs as fill_outputs
 
 __getattr__ = lazily(
     __name__,
     {
         "bundle": "Outcome pack unpack",
-        "decisions": "Decision Device EXACTNESS Environment NEVER_TOUCHED PlanOptions plan",
+        "decisions": "Decision Device EXACTNESS Environment NO_GPU_HERE PlanOptions plan",
         "failures": "Failure Failures",
         "fingerprint": "EXECUTION_TAGS cell_digests code_digest",
         "inputs": "ABSENT CAME EDITED FOLDER_NAMES OWN declared_inputs file_digest folder_of is_own modules_beside names_digest own_files printable",
@@ -30,6 +31,7 @@ __getattr__ = lazily(
         "packages": "distributions_of installed_version is_released same_version",
         "provenance": "Provenance",
         "reads": "cell_inputs published_files",
+        "reasons": "UNTOUCHED",
         "store": "FOLDER Store StoredPage fill_outputs",
     },
 )

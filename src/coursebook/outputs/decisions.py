@@ -29,11 +29,13 @@ from .interpreters import interpreter
 from .packages import installed_version
 from .packages import same_version
 from .provenance import Provenance
+from .reasons import UNTOUCHED, Reason
 from .store import Store
 from .store import StoredPage
 
 Device = Literal["auto", "cpu", "gpu"]
 State = Literal["current", "stale", "provisional", "missing", "altered", "due", "failed", "unreadable"]
+NO_GPU_HERE = "no GPU here: `nvidia-smi -L` lists none, or CUDA_VISIBLE_DEVICES allows none"
 # How exactly a version must be the recorded one, for each distribution; the rest: `major`.
 EXACTNESS = {"torch": "minor", "torchvision": "minor"}
 
@@ -49,7 +51,7 @@ class Environment:
     installed: Callable[[str], str | None] = installed_version
     find_gpus: Callable[[], tuple[str, ...]] = gpus_here
     device: Device = "auto"
-    without: str = "no GPU here: `nvidia-smi -L` lists none, or CUDA_VISIBLE_DEVICES allows none"
+    without: str = NO_GPU_HERE
 
     @cached_property
     def gpus(self) -> tuple[str, ...]:
@@ -75,7 +77,7 @@ class Decision:
 
     page: Page
     state: State
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     executes: bool
     seconds: float | None
     stored: StoredPage | None
@@ -91,7 +93,7 @@ class Decision:
         return ", ".join([*made.unseen, *([f"the packages of the kernel {made.kernel}"] if is_away else [])])
 
     def __str__(self) -> str:
-        return self.state + (f": {'; '.join(self.reasons)}" if self.reasons else "")
+        return self.state + (f": {'; '.join(map(str, self.reasons))}" if self.reasons else "")
 
 
 @dataclass(frozen=True)
@@ -119,12 +121,12 @@ def plan(
         try:
             stored = store.read(page.docname) or _moved(page, left_over)
         except CourseError as error:
-            decisions.append(Decision(page, "unreadable", (error.problem,), False, None, None))
+            decisions.append(Decision(page, "unreadable", (Reason("unreadable", error.problem),), False, None, None))
             continue
         state, reasons = _judge(course, page, stored, environment, now)
         failure = failures.get(page.docname)
         if failure and _counts(failure, page, stored):
-            state, reasons = "failed", [failure.said, *reasons]
+            state, reasons = "failed", [Reason("failed", failure.said), *reasons]
         wanted = wish.force or (state != "current" and not _is_in_vain(state, reasons))
         can = not wanted or page.options.device == "cpu" or bool(environment.gpus)
         if wanted and not can and wish.provisional:
@@ -137,17 +139,17 @@ def plan(
 
 def _judge(
     course: Course, page: Page, stored: StoredPage | None, environment: Environment, now: datetime.datetime
-) -> tuple[State, list[str]]:
+) -> tuple[State, list[Reason]]:
     """The state of a page's stored outputs, and why."""
     if stored is None:
-        return "missing", ["never executed"]
+        return "missing", [Reason("missing")]
     provenance = stored.provenance
     reasons = [
         *_code_reasons(page, provenance),
-        *(f"{name} {what}" for name, what in changed_inputs(course.root, provenance.inputs)),
+        *(Reason("input", name, now=what) for name, what in changed_inputs(course.root, provenance.inputs)),
         # What the page's globs name and wasn't there, or wasn't named.
         *(
-            f"{printable(name)} is new"
+            Reason("input", printable(name), now="is new")
             for name in sorted(declared_inputs(course.root, page) - provenance.inputs.keys())
         ),
         *_shadow_reasons(course.root, page, provenance),
@@ -156,20 +158,17 @@ def _judge(
     state: State = "stale" if reasons else "current"
     if not stored.is_intact:
         state = "altered"
-        reasons.insert(0, "outputs altered since they were executed")
+        reasons.insert(0, Reason("altered"))
     elif not reasons and page.options.device == "cpu" and provenance.device == "gpu":
         state = "stale"
-        reasons.append("ran on gpu, wants cpu")
+        reasons.append(Reason("device", then="gpu", now="cpu"))
     elif not reasons and course.max_age and _age(provenance, now) > course.max_age:
         state = "due"
-        reasons.append(f"executed {_age(provenance, now).days} days ago, at most {course.max_age.days} allowed")
+        reasons.append(Reason("due", then=str(_age(provenance, now).days), now=str(course.max_age.days)))
     if page.options.device == "gpu" and provenance.device != "gpu":
         state = "provisional" if state == "current" else state
-        reasons.append(NEVER_TOUCHED if provenance.offered else "ran on cpu, wants gpu")
+        reasons.append(UNTOUCHED if provenance.offered else Reason("device", then="cpu", now="gpu"))
     return state, reasons
-NEVER_TOUCHED = "asks for a GPU, and never touched the one it was given"
-
-
 def _counts(failure: Failure, page: Page, stored: StoredPage | None) -> bool:
     """Whether a failure is of the code as it stands, and later than the outputs that there are of it."""
     if failure.code != code_digest(page):
@@ -178,31 +177,25 @@ def _counts(failure: Failure, page: Page, stored: StoredPage | None) -> bool:
     return made is None or made.code != failure.code or failure.executed >= made.executed
 
 
-def _is_in_vain(state: State, reasons: list[str]) -> bool:
+def _is_in_vain(state: State, reasons: list[Reason]) -> bool:
     """Whether an execution would change nothing: a page that doesn't use a GPU won't use it the next time."""
-    return state == "provisional" and reasons == [NEVER_TOUCHED]
+    return state == "provisional" and reasons == [UNTOUCHED]
 
 
-def _code_reasons(page: Page, provenance: Provenance) -> list[str]:
+def _code_reasons(page: Page, provenance: Provenance) -> list[Reason]:
     if code_digest(page) == provenance.code:
         return []
     now, then = cell_digests(page), provenance.cells
     if len(now) != len(then):
-        difference = abs(len(now) - len(then))
-        what = "added" if len(now) > len(then) else "removed"
-        return [f"{difference} cell{'' if difference == 1 else 's'} {what}"]
-    changed = [number for number, (a, b) in enumerate(zip(now, then, strict=True), 1) if a != b]
-    if not changed:
-        return ["the kernel's language changed"]
-    if len(changed) == 1:
-        return [f"cell {changed[0]} changed"]
-    return [f"cells {', '.join(map(str, changed[:-1]))} and {changed[-1]} changed"]
+        return [Reason("cells", then=str(len(then)), now=str(len(now)))]
+    changed = [str(number) for number, (a, b) in enumerate(zip(now, then, strict=True), 1) if a != b]
+    return [Reason("cells", " ".join(changed))] if changed else [Reason("language")]
 
 
-def _shadow_reasons(root: Path, page: Page, provenance: Provenance) -> list[str]:
+def _shadow_reasons(root: Path, page: Page, provenance: Provenance) -> list[Reason]:
     """Files that have come beside the page and have the name of a module that it imports from elsewhere."""
     return [
-        f"{name} would be imported"
+        Reason("import", name)
         for module in provenance.imports
         for name in modules_beside(root, page, module)
         if name not in provenance.inputs
@@ -211,7 +204,7 @@ def _shadow_reasons(root: Path, page: Page, provenance: Provenance) -> list[str]
 
 def _package_reasons(
     page: Page, provenance: Provenance, environment: Environment, exactness: Mapping[str, str]
-) -> list[str]:
+) -> list[Reason]:
     reasons = []
     there = _interpreter_of(page, provenance)
     if there is None and provenance.kernel == kernel_name(page):
@@ -220,9 +213,9 @@ def _package_reasons(
         installed = there.version(name) if there and not there.is_ours else environment.installed(name)
         exact = exactness.get(name) or EXACTNESS.get(name, "major")
         if installed is None:
-            reasons.append(f"{name} {recorded} is not installed")
+            reasons.append(Reason("package", name, recorded))
         elif not same_version(recorded, installed, exact):
-            reasons.append(f"{name} {_short(recorded)} -> {_short(installed)}")
+            reasons.append(Reason("package", name, recorded, installed))
     return reasons
 
 
@@ -233,10 +226,6 @@ def _interpreter_of(page: Page, provenance: Provenance) -> Interpreter | None:
     if not provenance.packages or (name == NATIVE and provenance.kernel != NATIVE):
         return None
     return interpreter(name)
-
-
-def _short(version: str) -> str:
-    return ".".join(version.partition("+")[0].split(".")[:2])
 
 
 def _age(provenance: Provenance, now: datetime.datetime) -> datetime.timedelta:

@@ -38,6 +38,7 @@ class WorkerRun:
         made = run_context(
             self._course, run.modules, lambda event: None,
             slots=worker.state.nthreads, cold=run.cold, commit=run.commit, bytecode=root.parent.parent,
+            keeps_going=run.keeps_going,
         )  # fmt: skip
         self._setting = asyncio.run_coroutine_threadsafe(_entered(self._kept, made), self._loop).result()
 
@@ -96,8 +97,8 @@ class WorkerRun:
                     self._tell(path, attempt, 0)
                 case CellStarted(_, cell):
                     self._tell(path, attempt, cell.number)
-                case PageDone(_, notebook, provenance):
-                    answers.append(Answer(notebook, provenance, None, provenance.seconds))
+                case PageDone(_, notebook, provenance, deprecations):
+                    answers.append(Answer(notebook, provenance, None, provenance.seconds, deprecations))
                 case PageFailed(_, error, seconds):
                     if isinstance(error.path, PurePath):  # one of this system's may be none on the other's
                         error.path = error.path.as_posix()

@@ -1,7 +1,7 @@
 """The same pages on the workers of a Dask cluster: connects, makes the workers ready, and leaves them as they were.
 
-`scheduler` is the way there, `roster` asks workers who they are, `parcel` packs the course's files for them, `crew` has
-them join, `dispatch` says which page goes where, and `worker` is what runs there.
+`scheduler` is the way there, `handshake` asks workers who they are, `parcel` packs the course's files for them,
+`members` has them join, `dispatch` says which page goes where, and `worker` is what runs there.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import signal
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ...course import Course, Page, names_in
 from ...ground import CourseError, commit_of
-from ...outputs import FOLDER_NAMES
-from .. import Event, PageDone, modules_ahead
+from ...outputs import FOLDER_NAMES, OWN
+from .. import Event, ExecutionOptions, Made, PageDone, modules_ahead
 from . import dispatch, scheduler
 from .dispatch import Dispatch
 from .handshake import meet, needed, refusal
@@ -32,17 +32,24 @@ from .scheduler import Scheduler, SchedulerLost
 
 
 class Cluster:
-    """The cluster whose scheduler is at `address`; connected when it is first asked for something, left at the end.
+    """An executor: the cluster whose scheduler is at the address in `options`.
+
+    It is connected when it is first asked for something, and left at the end.
 
     `notice` hears what whoever waits should know. Every method raises CourseError where there is no scheduler.
     """
 
-    def __init__(self, address: str, notice: Callable[[str], None]) -> None:
-        self.address, self._notice = address, notice
+    without = (
+        "no worker of the cluster offers a GPU "
+        "(`dask worker ADDRESS --nthreads 1 --resources GPU=1` starts one that does)"
+    )
+
+    def __init__(self, options: ExecutionOptions, notice: Callable[[str], None]) -> None:
+        self.address, self._options, self._notice = options.cluster, options, notice
         self._runner = asyncio.Runner()
         self._folder = tempfile.TemporaryDirectory(prefix="coursebook-")
-        self._scheduler = Scheduler(address)
-        self._crew: Members | None = None
+        self._scheduler = Scheduler(self.address)
+        self._members: Members | None = None
         self._dispatch: Dispatch | None = None
         self._course: Course | None = None
 
@@ -68,32 +75,33 @@ class Cluster:
         return self._runner.run(self._gpus())
 
     def prepare(
-        self,
-        course: Course,
-        pages: Sequence[Page],
-        *,
-        packages: Iterable[str] = (),
-        inputs: Iterable[str] = (),
-        on_gpu: bool = False,
-        jobs: int | None = None,
-        cold: bool = False,
+        self, course: Course, pages: Sequence[Page], made: Made, *, gpus: tuple[str, ...], keeps_going: bool
     ) -> int:
         """Make the workers ready for `pages`, to be executed in this order, and return how many are at a time.
 
-        `packages` and `inputs` are the distributions and files that earlier executions saw. Pages that ask for a GPU
-        get one if `on_gpu`. Raises CourseError where a worker is not as this machine.
+        What earlier executions saw travels as well. Raises CourseError where a worker is not as this machine.
         """
         self._course = course
-        parcel = Parcel.pack(course, pages, inputs, Path(self._folder.name))
-        modules = tuple(modules_ahead(course, pages))
-        run = Run(uuid.uuid4().hex, parcel.digest, course.config, modules, commit_of(course.root), cold)
-        versions = needed(course, pages, packages)
+        seen = {name for before in made.values() for name, digest in before.inputs.items() if digest != OWN}
+        parcel = Parcel.pack(course, pages, seen, Path(self._folder.name))
+        run = Run(
+            uuid.uuid4().hex,
+            parcel.digest,
+            course.config,
+            tuple(modules_ahead(course, pages)),
+            commit_of(course.root),
+            cold=self._options.cold,
+            keeps_going=keeps_going,
+        )
+        versions = needed(course, pages, {name for before in made.values() for name in before.packages})
 
         async def prepare() -> int:
             await self._scheduler.connect()
-            self._crew = crew = Members(self._scheduler, run, parcel.path, versions, course.exactness, self._notice)
-            await crew.begin(await self._present())
-            self._dispatch = Dispatch(crew, pages, on_gpu=on_gpu, most=jobs, notice=self._notice)
+            self._members = members = Members(
+                self._scheduler, run, parcel.path, versions, course.exactness, self._notice
+            )
+            await members.begin(await self._present())
+            self._dispatch = Dispatch(members, pages, on_gpu=bool(gpus), most=self._options.jobs, notice=self._notice)
             return self._dispatch.slots
 
         return self._runner.run(prepare())
@@ -150,6 +158,6 @@ class Cluster:
             async with asyncio.timeout(scheduler.REACH):
                 if self._dispatch:
                     await self._dispatch.cancel()
-                if self._crew:
-                    await self._crew.end()
+                if self._members:
+                    await self._members.end()
         await self._scheduler.leave()

@@ -189,7 +189,7 @@ class Dispatch:
             else:
                 assert answer.notebook is not None
                 assert answer.provenance is not None
-                self._tell(PageDone(page, answer.notebook, answer.provenance))
+                self._tell(PageDone(page, answer.notebook, answer.provenance, answer.deprecations))
 
     async def _lose(self, member: Member) -> None:
         """`member` is gone: its pages are executed elsewhere."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import nbformat
+if TYPE_CHECKING:  # the scheduler imports this as well, and needs none of it
+    import nbformat
 
-from ...ground import CourseError
-from ...outputs import Provenance
+    from ...ground import CourseError
+    from ...outputs import Provenance
 
 GPU = "GPU"  # the resource that workers offer
 
@@ -24,6 +25,7 @@ class Run:
     modules: tuple[str, ...]
     commit: str
     cold: bool
+    keeps_going: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,16 @@ class Traits:
 
 @dataclass(frozen=True)
 class Answer:
-    """An executed page: its notebook and provenance, or what failed; `seconds` are those that it took."""
+    """An executed page: its notebook and provenance, or what failed; `seconds` are those that it took.
+
+    `deprecations` are what was listened for.
+    """
 
     notebook: nbformat.NotebookNode | None
     provenance: Provenance | None
     error: CourseError | None
     seconds: float
+    deprecations: tuple[str, ...] = ()
 
 
 NAME = "coursebook"  # of the plugin, and of the topic under which workers tell how their pages go on

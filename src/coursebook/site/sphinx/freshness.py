@@ -131,7 +131,11 @@ def _row(app: Sphinx, decision: Decision, found: _Found) -> Markup:
     title = app.env.titles[docname].astext() if docname in app.env.titles else docname
     provenance = decision.stored.provenance if decision.stored else None
     page = Markup('<a href="{}">{}</a>').format(app.builder.get_relative_uri(NAME, docname), title)
-    reasons = Markup('<span class="reasons">{}</span>').format("; ".join(decision.reasons)) if decision.reasons else ""
+    reasons = (
+        Markup('<span class="reasons">{}</span>').format("; ".join(map(str, decision.reasons)))
+        if decision.reasons
+        else ""
+    )
     unseen = Markup('<span class="reasons">not watched: {}</span>').format(decision.unseen) if decision.unseen else ""
     state = Markup('<span class="state" data-state="{0}">{0}</span> {1}{2}').format(decision.state, reasons, unseen)
     cells: list[tuple[object, object]] = [(title, page), (decision.state, state)]
@@ -198,7 +202,7 @@ def _data(found: _Found) -> dict[str, Any]:
             {
                 "page": docname,
                 "state": decision.state,
-                "reasons": list(decision.reasons),
+                "reasons": [str(reason) for reason in decision.reasons],
                 "unseen": list(stored.provenance.unseen) if stored else [],
                 "executed": stored.provenance.executed if stored else None,
                 "device": stored.provenance.device if stored else None,

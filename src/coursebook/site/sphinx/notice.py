@@ -57,7 +57,7 @@ def _notice(decision: Decision) -> Markup:
 
 def _words(decision: Decision) -> tuple[str, str]:
     provenance = decision.stored.provenance if decision.stored else None
-    reasons = "; ".join(decision.reasons)
+    reasons = "; ".join(map(str, decision.reasons))
     shows = f"Shown are those of {provenance.executed[:10]}." if provenance else "There are none to be shown."
     match decision.state:
         case "failed":
