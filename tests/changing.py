@@ -23,8 +23,7 @@ from typing import Any
 
 DRIVER = """\
 import datetime, os, sys
-from coursebook.course import Course
-from coursebook.release import Moment
+from coursebook.course import Course, Moment
 day = datetime.date.fromisoformat(os.environ["COURSE_DAY"])
 Course.today = property(lambda course: Moment(day))
 from coursebook.cli import main

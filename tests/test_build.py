@@ -349,7 +349,7 @@ def test_nothing_to_do_takes_no_sphinx(tiny: Tiny) -> None:
 def test_what_sphinx_needs_is_imported_ahead(tiny: Tiny) -> None:
     """The rendering process does it while pages are executed; if that failed, nobody would see but the clock."""
     code = (
-        "import sys; from pathlib import Path; import coursebook.sphinx.worker as worker\n"
+        "import sys; from pathlib import Path; import coursebook.site.sphinx.renderer as worker\n"
         f"worker._import_ahead(Path({str(tiny.root)!r}))\n"
         "print(all(name in sys.modules for name in ('myst_nb.sphinx_ext', 'sphinx_book_theme', 'sphinx_design')))"
     )

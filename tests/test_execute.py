@@ -108,7 +108,7 @@ def test_one_at_a_time_leaves_no_page_out_beside_those_for_a_gpu(tiny: Tiny) -> 
     pages = course.executed_pages()
     slots = Slots.here(pages, 1, ("0",))
     assert len(slots) == 1
-    assert local.execute(course, pages, events.append, slots=slots) == []
+    assert local.execute_pages(course, pages, events.append, slots=slots) == []
     assert [event.page.docname for event in events if isinstance(event, PageDone)] == ["days/one", "labs/two"]
 
 
@@ -139,7 +139,7 @@ def test_pages_that_do_not_fit_into_the_memory_together_wait(
     monkeypatch.setattr(local, "free_memory", lambda: 10 * GB)  # which the kernels here hardly change
     two_pages(tiny, [SPAN], [SPAN])
     course, events = Course.load(tiny.root), list[Event]()
-    assert local.execute(course, course.executed_pages(), events.append, slots=Slots(2), memory=memory) == []
+    assert local.execute_pages(course, course.executed_pages(), events.append, slots=Slots(2), memory=memory) == []
     written(events, tiny)
     assert not overlap(tiny)
 
@@ -441,7 +441,7 @@ def test_an_error_of_who_listens_is_not_the_kernel_s(tiny: Tiny) -> None:
 
     course = Course.load(tiny.cells("1").root)
     with pytest.raises(RuntimeError, match="no more room"):
-        local.execute(course, course.executed_pages(), listen)
+        local.execute_pages(course, course.executed_pages(), listen)
 
 
 @pytest.mark.timeout(120)
