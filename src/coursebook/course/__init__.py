@@ -9,7 +9,7 @@ from ..ground.lazy import lazily
 if TYPE_CHECKING:
     from .addresses import BadAddress as BadAddress, site_address as site_address
     from .cell import Cell as Cell, CellError as CellError
-    from .config import is_job as is_job, line_of_key as line_of_key
+    from .config import line_of_key as line_of_key
     from .course import Course as Course
     from .csp import (
         BASE_POLICY as BASE_POLICY,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .page import SUFFIXES as SUFFIXES, Page as Page, source_text as source_text
     from .release import Moment as Moment, in_words as in_words
     from .repository import Repository as Repository
+    from .settings import SETTINGS as SETTINGS, is_job as is_job
     from .tags import (
         CLAIM as CLAIM,
         hides_source as hides_source,
@@ -50,7 +51,7 @@ __getattr__ = lazily(
     {
         "addresses": "BadAddress site_address",
         "cell": "Cell CellError",
-        "config": "is_job line_of_key",
+        "config": "line_of_key",
         "course": "Course",
         "csp": "BASE_POLICY HEADER HEADERS Sources policy_of script_digest sources_of",
         "files": "INSTALLED PATTERNS can_be_input names_in relative_name walk_course",
@@ -61,6 +62,7 @@ __getattr__ = lazily(
         "page": "Page SUFFIXES source_text",
         "release": "Moment in_words",
         "repository": "Repository",
+        "settings": "SETTINGS is_job",
         "tags": "CLAIM hides_source is_in_notebook is_removed shows_outputs shows_stream",
         "tolerance": "Tolerance",
     },

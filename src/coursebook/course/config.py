@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-import zoneinfo
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from ..ground import CONFIG, CourseError, CourseErrors
-from .addresses import ADDRESS_ALLOWED, BadAddress, allowed_server, site_address
-from .amounts import MOST_AMOUNT, MOST_DAYS, is_amount
-from .csp import DIRECTIVES
+from ..ground import CONFIG, CourseError, CourseErrors, did_you_mean
+from .addresses import ADDRESS_ALLOWED, BadAddress, site_address
+from .amounts import MOST_AMOUNT
 from .front_matter import yaml_problem
+from .settings import SETTINGS
 
 # What Jupyter Book 1 reads at the top of _config.yml; it ignores anything else without a word.
 CONFIG_KEYS = (
     "title", "author", "copyright", "logo", "project", "exclude_patterns", "only_build_toc_files", "execute", "parse",
     "html", "latex", "bibtex_bibfiles", "launch_buttons", "repository", "sphinx",
-)  # fmt: skip
-# Coursebook's own, among Sphinx's below `sphinx: config:`.
-OPTIONS = (
-    "coursebook_binder_branch", "coursebook_csp", "coursebook_jobs", "coursebook_launch_branch",
-    "coursebook_live_server", "coursebook_max_age", "coursebook_packages", "coursebook_picture_font",
-    "coursebook_timezone",
 )  # fmt: skip
 
 
@@ -51,10 +42,9 @@ def load_config(root: Path) -> dict[str, Any]:
     errors: list[CourseError] = []
     for key in config:
         if key not in CONFIG_KEYS:
-            near = difflib.get_close_matches(str(key), CONFIG_KEYS, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"allowed: {', '.join(sorted(CONFIG_KEYS))}"
-            errors.append(CourseError(CONFIG, line_of_key(text, str(key)), f"unknown key {key!r}; {hint}"))
-    errors.extend(_bad_options(root, config, text))
+            hint = did_you_mean(key, CONFIG_KEYS) or f"; allowed: {', '.join(sorted(CONFIG_KEYS))}"
+            errors.append(CourseError(CONFIG, line_of_key(text, str(key)), f"unknown key {key!r}{hint}"))
+    errors.extend(_bad_settings(root, config, text))
     errors.extend(_bad_address(config, text))
     errors.extend(_bad_timeout(config, text))
     # Jupyter Book's own schema knows the types; it only prints a box about them.
@@ -69,64 +59,17 @@ def load_config(root: Path) -> dict[str, Any]:
     return config
 
 
-def _bad_options(root: Path, config: Mapping[str, Any], text: str) -> Iterator[CourseError]:
+def _bad_settings(root: Path, config: Mapping[str, Any], text: str) -> Iterator[CourseError]:
     """What is wrong with Coursebook's own options, which stand among Sphinx's below `sphinx: config:`."""
     given = ((config.get("sphinx") or {}).get("config") or {}) if isinstance(config.get("sphinx"), dict) else {}
     for key, value in given.items() if isinstance(given, dict) else ():
         if not str(key).startswith("coursebook_"):
             continue
-        line = line_of_key(text, "sphinx", "config", str(key))
-        if key == "coursebook_packages":
-            good = isinstance(value, dict) and all(v in ("major", "minor", "patch", "exact") for v in value.values())
-            allowed = "distributions, each with `major`, `minor`, `patch` or `exact`"
-        elif key == "coursebook_max_age":
-            good = _is_days(value)
-            allowed = "a number of days above 0, up to 1e6"
-        elif key == "coursebook_jobs":
-            good = isinstance(value, dict) and all(is_job(name) and _is_days(days) for name, days in value.items())
-            allowed = (
-                "jobs, each with the days after which one that hasn't run is overdue, like {drift: 14}, and up to 1e6"
-            )
-        elif key == "coursebook_timezone":
-            good = isinstance(value, str) and value in zoneinfo.available_timezones()
-            allowed = "a name like Europe/Zurich or America/New_York"
-        elif key in ("coursebook_launch_branch", "coursebook_binder_branch"):
-            good = isinstance(value, str) and re.fullmatch(r"(?![-/.])[\w./-]+(?<![/.])", value) is not None
-            allowed = "the name of a branch"
-        elif key == "coursebook_picture_font":
-            good = isinstance(value, str) and (root / value).is_file()
-            allowed = "a font file below the course's root, like assets/Inter-Bold.ttf"
-        elif key == "coursebook_csp":
-            good = isinstance(value, dict) and all(k in DIRECTIVES and _is_sources(v) for k, v in value.items())
-            allowed = f"lists of sources by directive ({', '.join(DIRECTIVES)})"
-        elif key == "coursebook_live_server":
-            good = allowed_server(value)
-            allowed = (
-                "the address of a Jupyter server, like https://jupyter.example.org, or {url: ADDRESS, token: TOKEN}"
-            )
-        else:
-            yield CourseError(
-                CONFIG,
-                line,
-                f"unknown option {key!r} (allowed: {', '.join(OPTIONS)})",
-            )
-            continue
-        if not good:
-            yield CourseError(CONFIG, line, f"`{key}` takes {allowed}, not {value!r}")
-
-
-def is_job(name: object) -> bool:
-    """Whether a job of CI may be called that."""
-    return isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", name) is not None
-
-
-def _is_days(value: Any) -> bool:
-    return is_amount(value, MOST_DAYS)
-
-
-def _is_sources(value: Any) -> bool:
-    """Whether it can stand in a header: a list of words without what separates one directive from the next."""
-    return isinstance(value, list) and all(isinstance(v, str) and re.fullmatch(r"[!-+\--:<-~]+", v) for v in value)
+        line, setting = line_of_key(text, "sphinx", "config", str(key)), SETTINGS.get(key)
+        if setting is None:
+            yield CourseError(CONFIG, line, f"unknown option {key!r} (allowed: {', '.join(SETTINGS)})")
+        elif not setting.check(value) or (setting.names_file and not (root / value).is_file()):
+            yield CourseError(CONFIG, line, f"`{key}` takes {setting.allowed}, not {value!r}")
 
 
 def _bad_address(config: Mapping[str, Any], text: str) -> Iterator[CourseError]:

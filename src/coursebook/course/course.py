@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 import zoneinfo
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,16 +11,16 @@ from typing import Any
 
 from sphinx.util.matching import Matcher
 
-from ..ground import CONFIG, TOC, CourseError, CourseErrors
+from ..ground import CONFIG, TOC, CourseError, CourseErrors, did_you_mean
 from .addresses import site_address
 from .cell import Cell
 from .config import load_config
 from .documents import find_documents, two_pages, why_missing
-from .files import PATTERNS
 from .front_matter import line_in_front_matter
 from .memory import recall
 from .page import Page
 from .release import Moment
+from .settings import SETTINGS
 from .toc import load_toc
 
 
@@ -41,8 +40,7 @@ class Course:
         """
         root = root.resolve()
         config = load_config(root)
-        excluded = [*PATTERNS, *(config.get("exclude_patterns") or [])]
-        found = find_documents(root, excluded)
+        found = find_documents(root, config.get("exclude_patterns") or [])
         names = sorted(found)
         entries = load_toc(root, names)
         known = recall(root)
@@ -87,23 +85,25 @@ class Course:
     @property
     def exactness(self) -> Mapping[str, str]:
         """How exactly a distribution's version must be the recorded one: `coursebook_packages` in `_config.yml`."""
-        return self._sphinx("coursebook_packages") or {}
+        found: Mapping[str, str] = self.setting("coursebook_packages")
+        return found
 
     @property
     def max_age(self) -> datetime.timedelta | None:
         """How old outputs may be before they are due: `coursebook_max_age`, in days."""
-        days = self._sphinx("coursebook_max_age")
+        days = self.setting("coursebook_max_age")
         return datetime.timedelta(days=float(days)) if days else None
 
     @property
     def jobs(self) -> Mapping[str, float]:
         """After how many days without a run each job of CI is overdue: `coursebook_jobs`."""
-        return self._sphinx("coursebook_jobs") or {}
+        found: Mapping[str, float] = self.setting("coursebook_jobs")
+        return found
 
     @property
     def timezone(self) -> datetime.tzinfo | None:
         """Where the course is taught: `coursebook_timezone`, like Europe/Zurich; None for where it is built."""
-        name = self._sphinx("coursebook_timezone")
+        name = self.setting("coursebook_timezone")
         return zoneinfo.ZoneInfo(name) if name else None
 
     @property
@@ -114,17 +114,22 @@ class Course:
     @property
     def launch_branch(self) -> str:
         """The branch with the course's notebooks, which Colab and hubs open."""
-        return str(self._sphinx("coursebook_launch_branch") or "launch")
+        return str(self.setting("coursebook_launch_branch"))
 
     @property
     def binder_branch(self) -> str:
         """The branch from which Binder builds the machine that they run on."""
-        return str(self._sphinx("coursebook_binder_branch") or "binder")
+        return str(self.setting("coursebook_binder_branch"))
 
     @property
     def address(self) -> str:
         """Where the site will be, with a slash at its end: `html: baseurl`; nothing where that isn't said."""
         return site_address((self.config.get("html") or {}).get("baseurl") or self._sphinx("html_baseurl"))
+
+    def setting(self, name: str) -> Any:
+        """One of `SETTINGS`, by default what stands there."""
+        setting, given = SETTINGS[name], self._sphinx(name)
+        return setting.convert(given) if given else setting.default
 
     def _sphinx(self, key: str) -> Any:
         return ((self.config.get("sphinx") or {}).get("config") or {}).get(key)
@@ -149,9 +154,7 @@ def _bad_references(pages: list[Page]) -> Iterator[CourseError]:
     for page in pages:
         for name in page.options.labs:
             if name not in names:
-                near = difflib.get_close_matches(name, names, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                line = line_in_front_matter(page.text, "labs")
+                line, hint = line_in_front_matter(page.text, "labs"), did_you_mean(name, names)
                 yield CourseError(page.path, line, f"`labs` names {name!r}, which is no page of the course{hint}")
     if pages and (pages[0].options.release or not pages[0].options.published):
         yield CourseError(pages[0].path, None, "the home page can't have a release date, or be a draft")

@@ -7,7 +7,7 @@ hidden, and no installed packages.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from ..ground import MADE
@@ -34,11 +34,13 @@ def names_in(folder: Path, *, is_root: bool) -> list[str]:
     return sorted(name for name in os.listdir(folder) if not name.startswith(".") and name not in left_out)  # noqa: PTH208
 
 
-def walk_course(root: Path, left_out: Sequence[str] = MADE) -> Iterator[os.DirEntry[str]]:
-    """Each file below `root`, in the same order each time, and each link to a folder, which isn't followed.
+def walk_course(
+    root: Path, left_out: Sequence[str] = MADE, is_excluded: Callable[[str], object] | None = None
+) -> Iterator[os.DirEntry[str]]:
+    """Each file below `root`, and each link to a folder, which isn't followed; in order, a folder's own files first.
 
-    `left_out` are names at the top that are passed over, beside what is hidden or installed. What disappears meanwhile
-    isn't there, nor what nobody may look into.
+    `left_out` are names at the top that are passed over, beside what is hidden or installed, and what `is_excluded`
+    (relative to the root, with slashes). What disappears meanwhile isn't there, nor what nobody may look into.
     """
     top = str(root)
     stack = [top]
@@ -50,10 +52,14 @@ def walk_course(root: Path, left_out: Sequence[str] = MADE) -> Iterator[os.DirEn
             continue
         if any(entry.name == "pyvenv.cfg" for entry in entries):  # an environment
             continue
+        folders = []
         for entry in entries:
             if entry.name.startswith(".") or entry.name in INSTALLED or (folder == top and entry.name in left_out):
                 continue
+            if is_excluded and is_excluded(relative_name(root, entry.path)):
+                continue
             if entry.is_dir(follow_symlinks=False):
-                stack.append(entry.path)
+                folders.append(entry.path)
             else:
                 yield entry
+        stack += reversed(folders)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ..ground import CourseError
+from ..ground import CourseError, did_you_mean
 from .amounts import is_amount
+from .option import Option
 from .tolerance import Tolerance
 
 
@@ -60,91 +60,85 @@ def _is_tolerance(value: Any) -> bool:
     return True
 
 
-def _option(
-    default: Any, check: Callable[[Any], bool], allowed: str, help: str, convert: Callable[[Any], Any] = lambda v: v
-) -> Any:
-    return field(default=default, metadata={"check": check, "allowed": allowed, "help": help, "convert": convert})
-
-
 @dataclass(frozen=True)
 class PageOptions:
     """What `coursebook: {...}` in a page's front matter may say."""
 
-    device: str = _option(
+    device: str = Option(
         "cpu", lambda value: value in ("cpu", "gpu"), "`cpu` or `gpu`", "what the page is executed on; `gpu` is CUDA"
-    )
-    timeout: float | None = _option(
+    ).field
+    timeout: float | None = Option(
         None,
         is_amount,
         "a number of seconds above 0, up to 1e9",
         "seconds that one cell may run; without it `execute: timeout` in _config.yml",
-    )
-    inputs: tuple[str, ...] = _option(
+    ).field
+    inputs: tuple[str, ...] = Option(
         (),
         _is_globs,
         "a list of globs below the course's root, like data/*.csv or data/**/*.csv",
         "files below the course's root that the page reads where Python can't see it (compiled code, subprocesses)",
         tuple,
-    )
-    writes: tuple[str, ...] = _option(
+    ).field
+    writes: tuple[str, ...] = Option(
         (),
         _is_globs,
         "a list of globs below the course's root, like data/*.csv or data/**/*.csv",
         "files below the course's root that the page writes where Python can't see it, and which are no inputs",
         tuple,
-    )
-    max_output: float = _option(
+    ).field
+    max_output: float = Option(
         10, is_amount, "a number of megabytes above 0, up to 1e9", "megabytes that one cell may print and draw"
-    )
-    tolerance: Tolerance = _option(
+    ).field
+    tolerance: Tolerance = Option(
         Tolerance(),
         _is_tolerance,
         "numbers, metrics, absolute and figures (each a number from 0) and volatile (true or false)",
         "how far fresh outputs may be from the published ones before `verify` calls it drift",
         Tolerance.read,
-    )
-    release: datetime.date | None = _option(
+    ).field
+    release: datetime.date | None = Option(
         None,
         lambda value: _is_date(_as_date(value)),
         "a date like 2026-10-05",
         "the day from which the page is on the site",
         _as_date,
-    )
-    published: bool = _option(
+    ).field
+    published: bool = Option(
         True, lambda value: isinstance(value, bool), "true or false", "false for a draft, which is never on the site"
-    )
-    solutions: datetime.date | None = _option(
+    ).field
+    solutions: datetime.date | None = Option(
         None,
         lambda value: _is_date(_as_date(value)),
         "a date like 2026-10-12",
         "the day from which the page's solutions are on the site",
         _as_date,
-    )
-    date: datetime.date | None = _option(
+    ).field
+    date: datetime.date | None = Option(
         None, lambda value: _is_date(_as_date(value)), "a date like 2026-10-05", "the day of the class", _as_date
-    )
-    topic: str = _option(
+    ).field
+    topic: str = Option(
         "",
         lambda value: isinstance(value, str) and bool(value.strip()),
         "a sentence",
         "what the class is about, for the schedule",
-    )
-    before: str = _option(
+    ).field
+    before: str = Option(
         "",
         lambda value: isinstance(value, str) and bool(value.strip()),
         "a sentence",
         "what to do before the class, for the schedule",
-    )
-    labs: tuple[str, ...] = _option(
+    ).field
+    labs: tuple[str, ...] = Option(
         (), _is_texts, "a list of pages like labs/digits", "the labs that go with the class, for the schedule", tuple
-    )
-    due: tuple[tuple[str, datetime.date], ...] = _option(
+    ).field
+    due: tuple[tuple[str, datetime.date], ...] = Option(
         (),
         _is_due,
         "what is due, each with its date, like {Homework 2: 2026-10-12}",
         "what is due, for the schedule and the calendar",
         lambda value: tuple((what, _as_date(day)) for what, day in value.items()),
-    )
+    ).field
 
     @classmethod
     def read(cls, given: Any, place: Callable[[str], tuple[Path, int]]) -> PageOptions:
@@ -152,7 +146,7 @@ class PageOptions:
 
         Raises CourseError for an unknown key or a value that is not allowed.
         """
-        known = {f.name: f for f in fields(cls)}
+        known: dict[str, Option] = {f.name: f.metadata["option"] for f in fields(cls)}
         allowed = ", ".join(sorted(known))
         if given is None:
             return cls()
@@ -160,11 +154,8 @@ class PageOptions:
             raise CourseError(*place("coursebook"), f"`coursebook` takes options ({allowed}), not {given!r}")
         for key, value in given.items():
             if key not in known:
-                near = difflib.get_close_matches(str(key), known, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise CourseError(
-                    *place(str(key)), f"unknown option {key!r} under `coursebook` (allowed: {allowed}){hint}"
-                )
-            if not known[key].metadata["check"](value):
-                raise CourseError(*place(key), f"`{key}` takes {known[key].metadata['allowed']}, not {value!r}")
-        return cls(**{key: known[key].metadata["convert"](value) for key, value in given.items()})
+                problem = f"unknown option {key!r} under `coursebook` (allowed: {allowed}){did_you_mean(key, known)}"
+                raise CourseError(*place(str(key)), problem)
+            if not known[key].check(value):
+                raise CourseError(*place(key), f"`{key}` takes {known[key].allowed}, not {value!r}")
+        return cls(**{key: known[key].convert(value) for key, value in given.items()})

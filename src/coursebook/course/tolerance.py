@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from ..ground import did_you_mean
 from .amounts import is_number
 
 
@@ -40,9 +40,7 @@ class Tolerance:
             raise ValueError(f"a tolerance takes {allowed}, not {given!r}")
         for key, value in given.items():
             if key not in names:
-                near = difflib.get_close_matches(str(key), names, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise ValueError(f"a tolerance takes {allowed}, not {key!r}{hint}")
+                raise ValueError(f"a tolerance takes {allowed}, not {key!r}{did_you_mean(key, names)}")
             if key == "volatile":
                 if not isinstance(value, bool):
                     raise ValueError(f"`volatile` takes true or false, not {value!r}")

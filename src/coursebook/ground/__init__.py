@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         resident_memory as resident_memory,
     )
     from .processes import die_with_parent as die_with_parent, with_bytecode as with_bytecode
+    from .spelling import did_you_mean as did_you_mean
 
 __getattr__ = lazily(
     __name__,
@@ -54,5 +55,6 @@ __getattr__ = lazily(
         "layout": "CHECKS CONFIG MADE OUTPUTS SITE STAGE TOC",
         "machine": "cores descendants free_memory resident_memory",
         "processes": "die_with_parent with_bytecode",
+        "spelling": "did_you_mean",
     },
 )

@@ -35,9 +35,8 @@ class Live:
     def of(cls, course: Course) -> Live | None:
         """What the configuration says; None where live code is off."""
         config = course.config
-        options = (config.get("sphinx") or {}).get("config") or {}
         buttons = config.get("launch_buttons") or {}
-        given = options.get("coursebook_live_server")
+        given = course.setting("coursebook_live_server")
         if isinstance(given, str):
             given = {"url": given}
         server = f"{given['url'].rstrip('/')}/" if given else ""

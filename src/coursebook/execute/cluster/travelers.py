@@ -11,10 +11,9 @@ from pathlib import Path
 
 from sphinx.util.matching import Matcher
 
-from ...course import PATTERNS, Course, Page
-from ...ground import CONFIG, TOC, CourseError, git
+from ...course import Course, Page, relative_name, walk_course
+from ...ground import CONFIG, MADE, TOC, CourseError, git
 
-_GENERATED = ("_build", "outputs")
 # Private keys, as tools name them.
 _KEYS = ("*.pem", "*.key", "*.p12", "*.pfx", "*.ppk", "id_rsa", "id_dsa", "id_ecdsa*", "id_ed25519*")
 
@@ -26,8 +25,8 @@ def listed_files(course: Course, pages: list[Page]) -> Iterator[str]:
     own = {CONFIG, TOC, *(page.path.as_posix() for page in course.pages)}
     # A checkout that ignores the course knows none of its files either; a page alone may be ignored.
     if not {*map(_spelling, names)} & {*map(_spelling, own)}:
-        names = [*_walk(course.root, course.root, course.config.get("exclude_patterns") or ())]
-    yield from (name for name in names if name.split("/")[0] not in _GENERATED)
+        names = [*_walk(course.root, course.config.get("exclude_patterns") or ())]
+    yield from (name for name in names if name.split("/")[0] not in MADE)
 
 
 def _spelling(name: str) -> str:
@@ -80,7 +79,7 @@ def _known(folder: Path) -> Iterator[Path]:
         elif (path / ".git").exists():
             yield from _known(path)  # a submodule, or another checkout: it knows what it ignores
         elif path.is_dir():
-            yield from (path / below for below in _walk(path, path))  # a submodule without its repository
+            yield from (path / below for below in _walk(path))  # a submodule without its repository
 
 
 def _asked(folder: Path, *options: str) -> list[str]:
@@ -94,21 +93,11 @@ def _asked(folder: Path, *options: str) -> list[str]:
     return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
 
 
-def _walk(folder: Path, root: Path, excluded: Iterable[str] = ()) -> Iterator[str]:
-    is_excluded = Matcher([*PATTERNS, *excluded])
-    for here, folders, files in os.walk(folder):
-        place = Path(here).relative_to(root)
-        folders[:] = [
-            name
-            for name in folders
-            if not _is_private(name)
-            and not is_excluded((place / name).as_posix())
-            and not (Path(here) / name / "pyvenv.cfg").exists()
-        ]
-        for name in files:
-            path = (place / name).as_posix()
-            if not _is_private(name) and not is_excluded(path) and (root / path).is_file():
-                yield path
+def _walk(folder: Path, excluded: Iterable[str] = ()) -> Iterator[str]:
+    for entry in walk_course(folder, is_excluded=Matcher([*excluded])):
+        name = relative_name(folder, entry.path)
+        if not _is_private(name) and Path(entry.path).is_file():
+            yield name
 
 
 def _is_private(name: str) -> bool:

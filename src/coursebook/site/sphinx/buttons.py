@@ -109,8 +109,6 @@ def _add(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any],
 
 
 def setup(app: Sphinx) -> None:
-    app.add_config_value("coursebook_launch_branch", "", "html", types=(str,))
-    app.add_config_value("coursebook_binder_branch", "", "html", types=(str,))
     # What is made of them, for the pages.
     app.add_config_value("coursebook_services", {}, "")
     app.add_config_value("coursebook_launcher", None, "")

@@ -15,7 +15,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
 
-from ...course import Course, Moment, Page
+from ...course import SETTINGS, Course, Moment, Page
 from ...ground import TOC, CourseErrors
 from ...outputs import Decision, Environment, Store, plan
 from .. import Order, Span
@@ -93,9 +93,7 @@ def _remember_markdown(app: Sphinx) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    app.add_config_value("coursebook_packages", {}, "")
-    app.add_config_value("coursebook_max_age", None, "", types=(int, float, type(None)))
-    app.add_config_value("coursebook_jobs", {}, "", types=(dict,))
-    app.add_config_value("coursebook_timezone", "", "html", types=(str,))
+    for name, setting in SETTINGS.items():
+        app.add_config_value(name, setting.default, setting.rebuild, setting.types)
     connect(app, "config-inited", _find_out)
     connect(app, "builder-inited", _remember_markdown)

@@ -71,5 +71,4 @@ def _files(app: Sphinx) -> Iterator[Path]:
 
 
 def setup(app: Sphinx) -> None:
-    app.add_config_value("coursebook_csp", {}, "", types=(dict,))
     connect(app, "build-finished", _write)

@@ -185,7 +185,6 @@ def _skip(self: Any, node: nodes.Node) -> None:
 
 def setup(app: Sphinx) -> None:
     app.setup_extension("sphinx_thebe")
-    app.add_config_value("coursebook_live_server", None, "", types=(str, dict, type(None)))
     # What is made of it, for the pages.
     app.add_config_value("coursebook_live", {}, "html")
     app.add_config_value("coursebook_live_version", "", "html")

@@ -170,6 +170,5 @@ def _forget_pictures(app: Sphinx, exception: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    app.add_config_value("coursebook_picture_font", "", "html", types=(str,))
     connect(app, "html-page-context", _share)
     connect(app, "build-finished", _forget_pictures)
