@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Problem:
-    """A warning or an error from Sphinx; `place` is `path:line`, relative to the course's root where it lies below."""
+    """A warning or an error from Sphinx; `place` is `path:line`, relative to the course's root where it lies below.
+
+    `kind` is how Sphinx calls it, `mystnb.glue` say, where it has a name for it.
+    """
 
     place: str
     text: str
     is_error: bool
+    kind: str = ""
 
     def __str__(self) -> str:
         return f"{self.place}: {self.text}" if self.place else self.text

@@ -85,7 +85,7 @@ def run_sphinx(process: RenderingProcess, order: Order, log: Callable[[str], Non
 def _lacks_outputs(problem: Problem, decisions: Sequence[Decision]) -> bool:
     """Whether a warning says only that a number has no value yet, on a page whose notice says why."""
     places = {decision.page.path.as_posix() for decision in decisions if decision.state != "current"}
-    return problem.text.endswith("[mystnb.glue]") and problem.place.partition(":")[0] in places
+    return problem.kind == "mystnb.glue" and problem.place.partition(":")[0] in places
 
 
 def _without_notebook(decision: Decision) -> Decision:

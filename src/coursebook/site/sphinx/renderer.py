@@ -6,17 +6,15 @@ Sphinx's own, and `Done` at the end.
 
 from __future__ import annotations
 
-import errno
 import gc
 import importlib
 import io
 import os
 import pickle
-import re
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -26,11 +24,7 @@ from sphinx.errors import SphinxError
 from ...ground import CONFIG, STAGE, TOC, die_with_parent, plain
 from .. import Done, Order, Problem, Said
 from .current import take_over
-
-_MESSAGE = re.compile(r"^(?P<place>.*?)(?::(?P<line>\d+))?: (?P<level>WARNING|ERROR|SEVERE|CRITICAL): (?P<text>.*)$")
-# What is said of a full disk, or of a full share of it.
-_FULL = (*(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)), "database or disk is full")
-_BARE = re.compile(r"^(?P<level>WARNING|ERROR|SEVERE|CRITICAL): (?P<text>.*)$")
+from .messages import Listener, in_one
 
 
 def main(root: Path, parent: int) -> None:
@@ -103,9 +97,13 @@ def _import_ahead(root: Path) -> None:
 def _jupyter_book(order: Order, log: Callable[[str], None]) -> list[Problem]:
     from jupyter_book.sphinx import build_sphinx
 
-    course = order.course
-    out, err = _Lines(log), _Lines(log)
-    with redirect_stdout(out), redirect_stderr(err):
+    course, listener = order.course, Listener()
+
+    def hear(line: str) -> None:
+        listener.listen()
+        log(line)
+
+    with redirect_stdout(_Lines(hear)), redirect_stderr(_Lines(hear)):
         try:
             result = build_sphinx(
                 str(course.root),
@@ -123,82 +121,38 @@ def _jupyter_book(order: Order, log: Callable[[str], None]) -> list[Problem]:
             )
         except Exception as error:  # what Jupyter Book raises before Sphinx runs
             result = error
-    text = err.getvalue()
-    if isinstance(result, BaseException):
-        text = _without_report(text, result)
-    problems = list(_problems(text, course.root))
+    problems = listener.problems(course.root)
     if isinstance(result, KeyboardInterrupt):
         raise result
     if isinstance(result, SphinxError):
         problems.append(Problem(CONFIG, " ".join(str(result).split()), is_error=True))
     elif isinstance(result, BaseException):
-        report = course.root / STAGE / "traceback.log"
-        with suppress(OSError):  # the disk that is full may be this one
-            report.write_text("".join(traceback.format_exception(result)), encoding="utf-8")
-        said = " ".join(str(result).split())
-        problems.append(
-            Problem(
-                "", f"Sphinx stopped with {type(result).__name__}: {said} (the traceback is in {report})", is_error=True
-            )
-        )
+        problems.append(_unexpected(result, course.root / STAGE / "traceback.log"))
     elif result and not problems:
         problems.append(Problem("", f"Sphinx ended with status {result}", is_error=True))
-    return _in_one(problems)
+    return in_one(problems)
 
 
-def _in_one(problems: list[Problem]) -> list[Problem]:
-    """A full disk is told of for each file that Sphinx could not write, often as a mere warning: one error says it."""
-    full = [text for text in _FULL if any(text in problem.text for problem in problems)]
-    return [Problem("_build", f"{full[0]}: the site could not be written", is_error=True)] if full else problems
+def _unexpected(error: BaseException, report: Path) -> Problem:
+    """What stopped Sphinx and is none of its own errors; the traceback is kept in `report`."""
+    with suppress(OSError):  # the disk that is full may be this one
+        report.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    said = " ".join(str(error).split())
+    text = f"Sphinx stopped with {type(error).__name__}: {said} (the traceback is in {report})"
+    return Problem("", text, is_error=True)
 
 
-def _without_report(text: str, error: BaseException) -> str:
-    """`text` without what Sphinx's command line said about `error`, which is reported in our own words."""
-    category = getattr(error, "category", "Exception occurred")
-    headings = {f"{category}:", "Interrupted!", "reST markup error:", "Encoding error:", "Recursion error:"}
-    rows = plain(text).splitlines()
-    last = max((n for n, row in enumerate(rows) if row in headings), default=len(rows))
-    return "\n".join(rows[:last])
-
-
-def _problems(text: str, root: Path) -> Iterator[Problem]:
-    """The warnings and errors in what Sphinx wrote; a message may go on over several lines."""
-    current: list[str] = []
-    head: re.Match[str] | None = None
-    seen: set[str] = set()
-    for row in [*plain(text).splitlines(), "WARNING: end"]:
-        match = _MESSAGE.match(row) or _BARE.match(row)
-        if match is None:
-            current.append(row)
-            continue
-        if head is not None:
-            place = head.groupdict().get("place") or ""
-            if place:
-                path = Path(place)
-                if path.is_absolute() and path.is_relative_to(root):
-                    place = path.relative_to(root).as_posix()
-                place = place.removesuffix(":<autodoc>")
-            line = head.groupdict().get("line")
-            body = " ".join(" ".join([head["text"], *current]).split()).replace(f"{root}{os.sep}", "")
-            problem = Problem(f"{place}:{line}" if line else place, body, head["level"] != "WARNING")
-            if str(problem) not in seen:
-                seen.add(str(problem))
-                yield problem
-        head, current = match, []
-
-
-class _Lines(io.StringIO):
-    """Keeps what is written, and hands on each whole line."""
+class _Lines(io.TextIOBase):
+    """Hands on each whole line that is written."""
 
     def __init__(self, hand_on: Callable[[str], None]) -> None:
-        super().__init__()
         self._hand_on, self._rest = hand_on, ""
 
     def write(self, text: str) -> int:
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
             self._hand_on(plain(line))
-        return super().write(text)
+        return len(text)
 
     def isatty(self) -> bool:
         return False
