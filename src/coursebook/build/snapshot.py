@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..course import INSTALLED, walk_course
-from ..ground import CHECKS, MADE, OUTPUTS, SITE, STAGE, gpus_here, installed_distributions, look, look_at
+from ..ground import CHECKS, MADE, OUTPUTS, SITE, STAGE, JsonFile, gpus_here, installed_distributions, look, look_at
 
 
 class Snapshot:
@@ -24,7 +23,7 @@ class Snapshot:
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        self._file = self.root / STAGE / "snapshot.json"
+        self._file = JsonFile(self.root / STAGE / "snapshot.json")
         self._commits = _commits(self.root)
         self._sources = _digest(
             [*_tree(self.root), *_tree(Path(__file__).parent.parent, ()), sys.version, *installed_distributions()]
@@ -34,8 +33,8 @@ class Snapshot:
     def matches(self) -> int | None:
         """The number of pages of the site if nothing has changed since it was built, else None."""
         try:
-            saved = json.loads(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            saved = self._file.read()
+        except JsonFile.DAMAGED:
             return None
         if saved.get("sources") != self._sources or time.time() > (saved.get("due") or float("inf")):
             return None
@@ -67,8 +66,6 @@ class Snapshot:
         the folders of packages that kernels with an environment of their own have; `waits` says that pages wait for a
         GPU, `tells_dates` that the site says when its pages were last committed.
         """
-        from ..ground import replacing
-
         # The walk sees the others.
         apart = sorted({name for name in inputs if any(part in INSTALLED for part in name.split("/"))})
         kernels = sorted(places)
@@ -85,11 +82,10 @@ class Snapshot:
         }
         if tells_dates:
             content["commits"] = self._commits
-        with replacing(self._file) as file:
-            file.write(json.dumps(content).encode())
+        self._file.write(content)
 
     def forget(self) -> None:
-        self._file.unlink(missing_ok=True)
+        self._file.path.unlink(missing_ok=True)
 
     def _outputs_now(self) -> str:
         """The stored outputs, and what checks have found."""

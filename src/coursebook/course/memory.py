@@ -6,14 +6,13 @@ find out that one has changed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple
 from importlib.metadata import version
 from pathlib import Path
 
 from .. import __version__
-from ..ground import STAGE, replacing
+from ..ground import STAGE, JsonFile
 from .cell import Cell
 from .page import Page, text_digest
 
@@ -23,7 +22,7 @@ FILE = "cells.json"
 def recall(root: Path) -> Mapping[str, tuple[Cell, ...]]:
     """Cells by the digest of their page's text; none where another version remembered them, or the file is damaged."""
     try:
-        kept = json.loads((root / STAGE / FILE).read_text(encoding="utf-8"))
+        kept = JsonFile(root / STAGE / FILE).read()
         if kept["readers"] != _readers():
             return {}
         return {
@@ -32,7 +31,7 @@ def recall(root: Path) -> Mapping[str, tuple[Cell, ...]]:
             )
             for digest, cells in kept["cells"].items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except JsonFile.DAMAGED:
         return {}
 
 
@@ -40,13 +39,8 @@ def remember(root: Path, pages: Iterable[Page]) -> None:
     """Keep the cells of `pages` for the next time, if they aren't kept already."""
     markdown = [page for page in pages if page.cells and page.path.suffix == ".md"]
     cells = {text_digest(page.text): [astuple(cell) for cell in page.cells] for page in markdown}
-    text = json.dumps({"readers": _readers(), "cells": cells}, ensure_ascii=False, sort_keys=True)
-    path = root / STAGE / FILE
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
-        file.write(text.encode())
+    cells = {digest: cells[digest] for digest in sorted(cells)}  # another order of pages is no other content
+    JsonFile(root / STAGE / FILE).write({"readers": _readers(), "cells": cells})
 
 
 def _readers() -> list[str]:

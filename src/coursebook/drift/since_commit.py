@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 
 from ..course import Course, Page
-from ..ground import CourseError, reason_of_git, run_git
-from ..outputs import FOLDER, Store, StoredPage, fill_outputs
+from ..ground import OUTPUTS, CourseError, extract_plain, reason_of_git, run_git
+from ..outputs import Store, StoredPage, fill_outputs
 from .judging import PageDrift, judge
 from .words import Heading
 
@@ -69,10 +69,10 @@ def _extract(root: Path, commit: str, folder: Path) -> None:
         problem = "git knows no such commit, branch or tag" if inside.returncode == 0 else reason_of_git(inside.stderr)
         raise CourseError(commit, None, problem)
     name = known.stdout.decode().strip()
-    if not run_git("ls-tree", name, FOLDER, cwd=root).stdout:
+    if not run_git("ls-tree", name, OUTPUTS, cwd=root).stdout:
         return
-    done = run_git("archive", "--format=tar", name, "--", FOLDER, cwd=root)
+    done = run_git("archive", "--format=tar", name, "--", OUTPUTS, cwd=root)
     if done.returncode:
         raise CourseError(commit, None, f"git can't give the outputs: {reason_of_git(done.stderr)}")
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+        extract_plain(archive, folder, is_ours=False)

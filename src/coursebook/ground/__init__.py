@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from .gpus import gpus_here as gpus_here
     from .installed import installed_distributions as installed_distributions
+    from .json_file import JsonFile as JsonFile
     from .layout import (
         CHECKS as CHECKS,
         CONFIG as CONFIG,
@@ -42,6 +43,15 @@ if TYPE_CHECKING:
     )
     from .processes import die_with_parent as die_with_parent, with_bytecode as with_bytecode
     from .spelling import did_you_mean as did_you_mean
+    from .tar import (
+        BROKEN as BROKEN,
+        PlainFile as PlainFile,
+        Refused as Refused,
+        add_file as add_file,
+        add_folder as add_folder,
+        copy_out as copy_out,
+        extract_plain as extract_plain,
+    )
 
 __getattr__ = lazily(
     __name__,
@@ -52,9 +62,11 @@ __getattr__ = lazily(
         "git_branch": "Published fetch_file publish_files update_file",
         "gpus": "gpus_here",
         "installed": "installed_distributions",
+        "json_file": "JsonFile",
         "layout": "CHECKS CONFIG MADE OUTPUTS SITE STAGE TOC",
         "machine": "cores descendants free_memory resident_memory",
         "processes": "die_with_parent with_bytecode",
         "spelling": "did_you_mean",
+        "tar": "BROKEN PlainFile Refused add_file add_folder copy_out extract_plain",
     },
 )

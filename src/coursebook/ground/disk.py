@@ -11,14 +11,18 @@ from typing import BinaryIO
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write, which takes the place of `path` at the end; where something fails, `path` stays as it was."""
+def replacing(path: Path, *, is_lasting: bool = True) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of `path` at the end; where something fails, `path` stays as it was.
+
+    What `is_lasting` outlives a power cut as well, which takes the disk a while.
+    """
     passing = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         with passing.open("wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            if is_lasting:
+                file.flush()
+                os.fsync(file.fileno())
         passing.replace(path)
     except OSError as error:
         error.filename = error.filename or str(path)  # a full disk is noticed by a write, which doesn't tell of what

@@ -5,24 +5,21 @@ A bundle is checked whole before the store is touched, and doesn't replace outpu
 
 from __future__ import annotations
 
+import posixpath
+import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
-import posixpath
-import tempfile
-from . import bundle_file as archive
-from ..course import Course
-from ..course import Page
+
+from ..course import Course, Page
 from ..ground import CourseError
-from .decisions import Decision
-from .decisions import Environment
-from .decisions import plan
+from . import bundle_file as archive
+from .decisions import Decision, Environment, plan
 from .fingerprint import code_digest
 from .provenance import Provenance
-from .store import Store
-from .store import StoredPage
+from .store import Store, StoredPage
 
 NO_PAGE = "no page with code has this name"
 

@@ -5,13 +5,6 @@ What is read may come from anywhere, so nothing in it is believed: neither names
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
-from typing import IO
-from typing import Self
 import contextlib
 import gzip
 import hashlib
@@ -19,34 +12,18 @@ import io
 import json
 import tarfile
 import unicodedata
-import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 from .. import __version__
-from ..ground import CourseError
-from ..ground import replacing
+from ..ground import BROKEN, CourseError, PlainFile, Refused, add_file, copy_out, replacing
 
 MANIFEST, SCHEMA = "coursebook-outputs.json", 1
 SUFFIX = ".ipynb"
 LIMIT, MANIFEST_LIMIT = 2 * 10**9, 10**7  # bytes: all files together, the manifest
 FORMAT: Mapping[str, Any] = {"format": tarfile.USTAR_FORMAT, "encoding": "utf-8"}
 _END = 2 * tarfile.BLOCKSIZE  # the zeros with which a tar file ends, before it is filled up to a whole record
-
-
-class _Refused(Exception):
-    """The archive is not as `write` makes it; says in what."""
-
-
-class _PlainFile(tarfile.TarInfo):
-    """A header in an archive that has nothing but plain files.
-
-    Others are refused here, before tarfile reads what belongs to them: a long name, say, which can fill the memory.
-    """
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        header = super().frombuf(buf, encoding, errors)
-        if header.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or header.size < 0:
-            raise _Refused(f"{header.name!r} is not a plain file")
-        return header
 
 
 def is_compressed(path: Path) -> bool:
@@ -82,9 +59,7 @@ def write_bundle(path: Path, files: Mapping[str, bytes]) -> None:
             file = stack.enter_context(gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0))
         archive = stack.enter_context(tarfile.TarFile(fileobj=file, mode="w", **FORMAT))
         for name, data in {MANIFEST: _manifest(files), **files}.items():
-            header = tarfile.TarInfo(name)  # as it is made: of nobody, at no time
-            header.size = len(data)
-            archive.addfile(header, io.BytesIO(data))
+            add_file(archive, name, data)
 
 
 def _manifest(files: Mapping[str, bytes]) -> bytes:
@@ -103,7 +78,7 @@ def extract_bundle(path: Path, folder: Path) -> dict[str, Path]:
     try:
         with contextlib.ExitStack() as stack:
             stream: Any = stack.enter_context(gzip.GzipFile(path) if is_compressed(path) else path.open("rb"))
-            archive = stack.enter_context(tarfile.TarFile(fileobj=stream, tarinfo=_PlainFile, **FORMAT))
+            archive = stack.enter_context(tarfile.TarFile(fileobj=stream, tarinfo=PlainFile, **FORMAT))
             files = dict(_extract(archive, folder))
             # Whatever tarfile can't read it takes for the end.
             last = archive.getmembers()[-1]
@@ -111,11 +86,11 @@ def extract_bundle(path: Path, folder: Path) -> dict[str, Path]:
             zeros = bytes(_END + -(end + _END) % tarfile.RECORDSIZE)
             stream.seek(end)
             if stream.read(len(zeros) + 1) != zeros:
-                raise _Refused("cut off, or something follows after the end")
+                raise Refused("cut off, or something follows after the end")
             return files
-    except _Refused as refused:
+    except Refused as refused:
         raise CourseError(path, None, f"{refused}; nothing was taken") from None
-    except (EOFError, gzip.BadGzipFile, tarfile.TarError, zlib.error) as error:
+    except BROKEN as error:
         raise CourseError(path, None, f"cut off, damaged or no archive ({error}); nothing was taken") from None
 
 
@@ -123,37 +98,23 @@ def _extract(archive: tarfile.TarFile, folder: Path) -> Iterator[tuple[str, Path
     members = iter(archive)
     first = next(members, None)
     if first is None or first.name != MANIFEST:
-        raise _Refused(f"no bundle of outputs, which begins with {MANIFEST}")
+        raise Refused(f"no bundle of outputs, which begins with {MANIFEST}")
     manifest = io.BytesIO()
-    _copy(archive, first, manifest, MANIFEST_LIMIT)
+    copy_out(archive, first, manifest, MANIFEST_LIMIT)
     listed = _listed(manifest.getvalue())
     left = LIMIT
     for number, member in enumerate(members):
         if member.name not in listed:
-            raise _Refused(f"{member.name!r} is not in the manifest, or twice in the archive")
+            raise Refused(f"{member.name!r} is not in the manifest, or twice in the archive")
         path = folder / f"{number}{SUFFIX}"
         with path.open("wb") as file:
-            size, sha256 = _copy(archive, member, file, left)
+            size, sha256 = copy_out(archive, member, file, left)
         left -= size
         if (size, sha256) != listed.pop(member.name):
-            raise _Refused(f"{member.name!r} has another size or digest than the manifest says")
+            raise Refused(f"{member.name!r} has another size or digest than the manifest says")
         yield member.name, path
     if listed:
-        raise _Refused(f"{min(listed)!r} is in the manifest only")
-
-
-def _copy(archive: tarfile.TarFile, member: tarfile.TarInfo, target: IO[bytes], limit: int) -> tuple[int, str]:
-    """Copy a file out of the archive; gives the size and the sha256 of what came, whatever its header says."""
-    source = archive.extractfile(member)
-    assert source  # which it isn't for a folder or a device
-    size, digest = 0, hashlib.sha256()
-    while chunk := source.read(1 << 20):
-        size += len(chunk)
-        if size > limit:
-            raise _Refused("it unpacks to more than a bundle may hold")
-        digest.update(chunk)
-        target.write(chunk)
-    return size, digest.hexdigest()
+        raise Refused(f"{min(listed)!r} is in the manifest only")
 
 
 def _listed(manifest: bytes) -> dict[str, tuple[int, str]]:
@@ -161,12 +122,12 @@ def _listed(manifest: bytes) -> dict[str, tuple[int, str]]:
     try:
         content = json.loads(manifest)
         if (schema := content["schema"]) > SCHEMA:
-            raise _Refused(
+            raise Refused(
                 f"written by a newer Coursebook (schema {schema}, this one knows {SCHEMA}); update Coursebook"
             )
         files = [(str(file["path"]), (file["size"], file["sha256"])) for file in content["files"]]
     except (KeyError, RecursionError, TypeError, ValueError):
-        raise _Refused(f"{MANIFEST} in it can't be read") from None
+        raise Refused(f"{MANIFEST} in it can't be read") from None
     if problem := problem_with([name for name, _ in files]):
-        raise _Refused(problem)
+        raise Refused(problem)
     return dict(files)

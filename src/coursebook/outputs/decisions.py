@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Mapping
+import datetime
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Literal
-import datetime
-from ..course import Course
-from ..course import Page
-from ..course import kernel_name
-from ..ground import CourseError
-from ..ground import gpus_here
-from .failures import Failure
-from .failures import Failures
-from .fingerprint import cell_digests
-from .fingerprint import code_digest
-from .inputs import changed_inputs
-from .inputs import declared_inputs
-from .inputs import modules_beside
-from .inputs import printable
-from .interpreters import Interpreter
-from .interpreters import NATIVE
-from .interpreters import interpreter
-from .packages import installed_version
-from .packages import same_version
+
+from ..course import Course, Page, kernel_name
+from ..ground import CourseError, gpus_here
+from .failures import Failure, Failures
+from .fingerprint import cell_digests, code_digest
+from .inputs import changed_inputs, declared_inputs, modules_beside, printable
+from .interpreters import NATIVE, Interpreter, interpreter
+from .packages import installed_version, same_version
 from .provenance import Provenance
 from .reasons import UNTOUCHED, Reason
-from .store import Store
-from .store import StoredPage
+from .store import Store, StoredPage
 
 Device = Literal["auto", "cpu", "gpu"]
 State = Literal["current", "stale", "provisional", "missing", "altered", "due", "failed", "unreadable"]
@@ -169,6 +156,8 @@ def _judge(
         state = "provisional" if state == "current" else state
         reasons.append(UNTOUCHED if provenance.offered else Reason("device", then="cpu", now="gpu"))
     return state, reasons
+
+
 def _counts(failure: Failure, page: Page, stored: StoredPage | None) -> bool:
     """Whether a failure is of the code as it stands, and later than the outputs that there are of it."""
     if failure.code != code_digest(page):

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-import json
-from ..ground import STAGE
-from ..ground import replacing
 
+from ..ground import STAGE, JsonFile
 
 
 @dataclass(frozen=True)
@@ -25,13 +22,12 @@ class Failures:
     """The failed pages of the course at `root`, by docname. A damaged record is no record: it can be had again."""
 
     def __init__(self, root: Path) -> None:
-        self._path = root / STAGE / "failures.json"
+        self._file = JsonFile(root / STAGE / "failures.json")
 
     def read(self) -> Mapping[str, Failure]:
         try:
-            rows = json.loads(self._path.read_text(encoding="utf-8"))
-            return {docname: Failure(**row) for docname, row in rows.items()}
-        except (OSError, ValueError, TypeError, AttributeError):
+            return {docname: Failure(**row) for docname, row in self._file.read().items()}
+        except JsonFile.DAMAGED:
             return {}
 
     def note(self, docname: str, failure: Failure | None) -> None:
@@ -42,7 +38,4 @@ class Failures:
         failures.pop(docname, None)
         if failure:
             failures[docname] = failure
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        rows = {name: asdict(failures[name]) for name in sorted(failures)}
-        with replacing(self._path) as file:
-            file.write(json.dumps(rows, indent=1, ensure_ascii=False).encode())
+        self._file.write({name: asdict(failures[name]) for name in sorted(failures)}, indent=1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from ..course import Page
-from ..course import language
+
+from ..course import Page, language
 
 # Tags that change what an execution does; all others change only what a reader sees.
 EXECUTION_TAGS = frozenset({"raises-exception", "skip-execution"})

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Mapping
-from pathlib import Path
-from pathlib import PurePosixPath
 import functools
 import hashlib
-from ..course import Page
-from ..course import can_be_input
-from ..course import names_in
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+from ..course import Page, can_be_input, names_in
 from ..ground import look
 from .fingerprint import json_digest
 
@@ -18,7 +15,9 @@ from .fingerprint import json_digest
 # the page writes it itself.
 ABSENT, EDITED, OWN = "", "edited", "own"
 CAME = "made:"  # before the digest of what came while the page was executed: where it is gone, it comes again
-FOLDER_NAMES = "names:"  # before the names in a folder and those of them that are new, until it is settled what they are
+FOLDER_NAMES = (
+    "names:"  # before the names in a folder and those of them that are new, until it is settled what they are
+)
 
 
 def file_digest(path: Path) -> str | None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib.metadata import Distribution
-from importlib.metadata import distributions
 import functools
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import Distribution, distributions
 
 NATIVE = "python3"
 # What a Python is asked, as it is started for a kernel.

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import distribution
-from importlib.metadata import packages_distributions
-from importlib.metadata import version
 import functools
 import sys
-
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions, version
 
 
 def distributions_of(modules: Iterable[str]) -> dict[str, str]:

@@ -5,24 +5,19 @@ What only a claim or a withheld solution reads may be the answers, so it stays w
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 import ast
 import difflib
 import os
 import re
-from ..course import Cell
-from ..course import Page
-from ..course import full_names_in
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..course import Cell, Page, full_names_in
 from ..ground import look_at
 from .fingerprint import cell_digests
 from .inputs import OWN
 from .provenance import Provenance
-
 
 
 def cell_inputs(

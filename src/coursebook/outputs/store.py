@@ -6,21 +6,20 @@ and a file that can't be read is never overwritten without having been named.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 import difflib
 import hashlib
 import json
-import nbformat
 import re
-from ..ground import CourseError
-from ..ground import replacing
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from ..ground import OUTPUTS, CourseError, replacing
 from .provenance import Provenance
 
-FOLDER = "outputs"
 SCHEMA = 1
 # What a code cell is shown with.
 _PARTS = {"source", "outputs", "execution_count"}
@@ -45,7 +44,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.folder = root / FOLDER
+        self.folder = root / OUTPUTS
 
     def path(self, docname: str) -> Path:
         return self.folder / f"{docname}.ipynb"

@@ -9,12 +9,11 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
-import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..ground import ask_git
+from ..ground import JsonFile, ask_git
 
 _HEAD = re.compile(r"[0-9a-f]{40,64} \d+")
 
@@ -42,9 +41,9 @@ def history_of(root: Path, memory: Path) -> dict[str, Span]:
             cut = (root / shallow).read_text().split()
     key = hashlib.sha256(" ".join([__name__, str(root), head, *cut]).encode("utf-8", "surrogateescape")).hexdigest()
     try:
-        remembered = json.loads(memory.read_text(encoding="utf-8"))
+        remembered = JsonFile(memory).read()
         known = remembered["files"] if remembered["key"] == key else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except JsonFile.DAMAGED:
         known = None
     if known is None:
         log = _git(
@@ -55,8 +54,7 @@ def history_of(root: Path, memory: Path) -> dict[str, Span]:
             return {}
         known = _read(log, frozenset(cut))
         with contextlib.suppress(OSError):
-            memory.parent.mkdir(parents=True, exist_ok=True)
-            memory.write_text(json.dumps({"key": key, "files": known}), encoding="utf-8")
+            JsonFile(memory).write({"key": key, "files": known})
     changed = _git(root, "diff", "--name-only", "--no-renames", "-z", "--relative", "HEAD")
     spans = {path: Span(_time(first), _time(last)) for path, (first, last) in known.items()}
     for path in changed.split("\0") if changed is not None else spans:

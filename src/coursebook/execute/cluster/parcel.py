@@ -8,25 +8,21 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import os
 import shutil
 import tarfile
 import tempfile
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...course import Course, Page
-from ...ground import CourseError
+from ...ground import BROKEN, CourseError, Refused, add_file, add_folder, extract_plain
 from .travelers import listed_files, named_files, names_in_folders
 
 LIMIT = 500 * 10**6  # bytes of all files together
 _FORMAT: dict[str, Any] = {"format": tarfile.PAX_FORMAT, "encoding": "utf-8"}
-# What no name may have in it where it is opened: on Windows these lead elsewhere, elsewhere they are letters.
-_NEVER = frozenset("\\:\0" if os.name == "nt" else "\0")
 
 
 class Damaged(Exception):
@@ -59,27 +55,21 @@ class Parcel:
                 f"the largest ({sizes[largest] / 1e6:.0f} MB) of the course's files, {total / 1e6:.0f} MB in all; at "
                 f"most {LIMIT / 1e6:.0f} MB travel to a cluster (what git ignores stays here unless a page reads it)",
             )
-        path = folder / "parcel"
+        packed = folder / "parcel"
         with (
-            path.open("wb") as file,
+            packed.open("wb") as file,
             gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as stream,
             tarfile.TarFile(fileobj=stream, mode="w", **_FORMAT) as archive,
         ):
             for name in names:
-                _add(archive, name, course.root / name if name in whole else None)
-        return cls(path, _digest(path))
-
-
-def _add(archive: tarfile.TarFile, name: str, path: Path | None) -> None:
-    """Add the file at `path` under that name; without a path an empty one, or a folder if the name has a slash."""
-    header = tarfile.TarInfo(name)  # as it is made: of nobody, at no time
-    if name.endswith("/"):
-        header.type, header.mode = tarfile.DIRTYPE, 0o755
-        archive.addfile(header)
-        return
-    content = path.read_bytes() if path else b""
-    header.size, header.mode = len(content), 0o755 if path and os.access(path, os.X_OK) else 0o644
-    archive.addfile(header, io.BytesIO(content))
+                if name.endswith("/"):
+                    add_folder(archive, name)
+                    continue
+                # Of a file that only lies in a folder which a page has listed the name travels alone.
+                path = course.root / name
+                content = path.read_bytes() if name in whole else b""
+                add_file(archive, name, content, is_program=name in whole and os.access(path, os.X_OK))
+        return cls(packed, _digest(packed))
 
 
 def open_parcel(path: Path, digest: str, folder: Path) -> None:
@@ -93,31 +83,14 @@ def open_parcel(path: Path, digest: str, folder: Path) -> None:
     passing = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))  # of mode 0700
     try:
         with gzip.open(path) as stream, tarfile.TarFile(fileobj=stream, mode="r", **_FORMAT) as archive:
-            for member in archive:
-                _put(archive, member, passing)
+            extract_plain(archive, passing)
         passing.rename(folder)
-    except (EOFError, gzip.BadGzipFile, tarfile.TarError, zlib.error) as error:
+    except Refused as refused:
+        raise Damaged(str(refused)) from None
+    except BROKEN as error:
         raise Damaged(f"the course's files arrived damaged: {error}") from None
     finally:
         shutil.rmtree(passing, ignore_errors=True)
-
-
-def _put(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
-    parts = member.name.split("/")
-    if any(part in ("", ".", "..") or {*part} & _NEVER for part in parts):
-        raise Damaged(f"{member.name!r} is no plain path below the course")
-    path = folder.joinpath(*parts)
-    if member.isdir():
-        path.mkdir(parents=True, exist_ok=True)
-        return
-    if not member.isreg() or path.exists():
-        raise Damaged(f"{member.name!r} is not a plain file, or is there twice")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    source = archive.extractfile(member)
-    assert source  # which it isn't for a folder or a device
-    with path.open("wb") as file:
-        shutil.copyfileobj(source, file)
-    path.chmod(0o755 if member.mode & 0o100 else 0o644)
 
 
 def _digest(path: Path) -> str:

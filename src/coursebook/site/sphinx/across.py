@@ -9,7 +9,6 @@ of it and without being read again.
 from __future__ import annotations
 
 import hashlib
-import json
 import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import FilenameUniqDict
 
-from ...ground import replacing
+from ...ground import JsonFile
 from .facts import outline_of, own_outputs_of, what_is_shown
 from .naming import BELOW, Named, named_by, pages_below
 from .order import connect
@@ -52,18 +51,17 @@ class _Memory:
     @classmethod
     def read(cls, app: Sphinx) -> _Memory:
         try:
-            return cls(**json.loads(_file(app).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            return cls(**_file(app).read())
+        except JsonFile.DAMAGED:
             return cls()
 
     def write(self, app: Sphinx) -> None:
-        with replacing(_file(app)) as file:
-            file.write(json.dumps(self.__dict__).encode())
+        _file(app).write(self.__dict__)
 
 
-def _file(app: Sphinx) -> Path:
+def _file(app: Sphinx) -> JsonFile:
     # Builders may share the doctrees; what one has written another hasn't.
-    return Path(app.doctreedir) / f"across-{app.builder.name}.json"
+    return JsonFile(Path(app.doctreedir) / f"across-{app.builder.name}.json")
 
 
 def _look_again(app: Sphinx, env: BuildEnvironment) -> Iterable[str]:

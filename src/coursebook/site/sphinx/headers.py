@@ -4,7 +4,6 @@ Pages and others); for the rest it is copied from there."""
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 from ...course import HEADER, HEADERS, policy_of
+from ...ground import JsonFile
 from ...live import origins
 from .. import needs_of
 from .feed import put
@@ -34,10 +34,10 @@ def _write(app: Sphinx, exception: Exception | None) -> None:
 
 def _pages(app: Sphinx) -> Iterator[dict[str, list[str]]]:
     """What each page needs; a page that was not written again, or is what it was, isn't read again."""
-    memory = Path(app.doctreedir) / "policy.json"
+    memory = JsonFile(Path(app.doctreedir) / "policy.json")
     try:
-        known: dict[str, Any] = json.loads(memory.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        known: dict[str, Any] = memory.read()
+    except JsonFile.DAMAGED:
         known = {}
     found = {}
     for path in sorted(_files(app)):
@@ -55,8 +55,7 @@ def _pages(app: Sphinx) -> Iterator[dict[str, list[str]]]:
             then = {"state": state, "digest": digest, "needs": needed}
         found[name] = then
         yield then["needs"]
-    if found != known:
-        memory.write_text(json.dumps(found), encoding="utf-8")
+    memory.write(found)
 
 
 def _files(app: Sphinx) -> Iterator[Path]:

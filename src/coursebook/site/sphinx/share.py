@@ -6,7 +6,6 @@ of the front matter, and can cut its text in the middle of an escaped character.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 from ...course import BadAddress, site_address
-from ...ground import STAGE, replacing
+from ...ground import STAGE, JsonFile, replacing
 from .. import HEIGHT, WIDTH, Picture
 from .current import current
 from .description import description_of, text_of, tidy
@@ -42,18 +41,16 @@ class Shared:
     @classmethod
     def read(cls, app: Sphinx, docname: str) -> Shared:
         try:
-            return cls(**json.loads(_memory(app, docname).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            return cls(**_memory(app, docname).read())
+        except JsonFile.DAMAGED:
             return cls(text_of(app.env.titles[docname]))
 
     def write(self, app: Sphinx, docname: str) -> None:
-        path = _memory(app, docname)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        _memory(app, docname).write(asdict(self))
 
 
-def _memory(app: Sphinx, docname: str) -> Path:
-    return Path(app.doctreedir) / "shared" / f"{docname}.json"
+def _memory(app: Sphinx, docname: str) -> JsonFile:
+    return JsonFile(Path(app.doctreedir) / "shared" / f"{docname}.json")
 
 
 def site_of(app: Sphinx) -> str:
