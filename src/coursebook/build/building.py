@@ -88,7 +88,7 @@ def build(
 
 
 def _fetch_live_code(course: Course, reporter: Reporter) -> bool:
-    """Have what live code is made of, if the course wants it. False where it can't be had: the site does without."""
+    """Get what live code is made of, if the course wants it. False where it can't be had: the site does without."""
     if Live.of(course) is None or not any(page.cells for page in course.pages):
         return True
     from ..live import Unavailable, made_bundle, make_bundle

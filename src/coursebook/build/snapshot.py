@@ -25,6 +25,7 @@ class Snapshot:
         self.root = root.resolve()
         self._file = JsonFile(self.root / STAGE / "snapshot.json")
         self._commits = _commits(self.root)
+        # Ourselves as well: while Coursebook is developed, its version says nothing.
         self._sources = _digest(
             [*_tree(self.root), *_tree(Path(__file__).parent.parent, ()), sys.version, *installed_distributions()]
         )
@@ -120,7 +121,7 @@ def _content(path: Path) -> Iterator[str]:
 
 
 def _commits(root: Path) -> str:
-    """What is another with each commit: size and time of git's log of where HEAD was. Nothing without git."""
+    """What differs after each commit: size and time of git's log of where HEAD was. Nothing without git."""
     for folder in (root, *root.parents):
         git = folder / ".git"
         try:

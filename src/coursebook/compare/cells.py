@@ -52,7 +52,7 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class CellComparison:
-    """What is otherwise in the outputs of cell `number` (from 1)."""
+    """What differs in the outputs of cell `number` (from 1)."""
 
     number: int
     differences: tuple[Difference, ...]
@@ -89,7 +89,7 @@ def compare_cell(
     new: Sequence[nbformat.NotebookNode],
     tolerance: Tolerance | None = None,
 ) -> CellComparison:
-    """What a reader of a cell's `new` outputs (nbformat 4) sees otherwise than one of the `old`.
+    """How a cell's `new` outputs (nbformat 4) differ from the `old`, for a reader.
 
     Takes what kernels and people put into notebooks, also what is broken.
     """
@@ -192,7 +192,7 @@ def _compare_outputs(old: _Output, new: _Output, tolerance: Tolerance) -> Iterat
     elif tolerance.volatile:
         return
     elif new.mime == "application/vnd.jupyter.widget-view+json":
-        # The model's id is another each time; its state isn't in the output, but its kind and values are.
+        # The model's id differs each time; its state isn't in the output, but its kind and values are.
         yield from compare_text(old.plain, new.plain, tolerance)
     elif new.mime == "text/html":
         yield from compare_html(joined(old.value), joined(new.value), tolerance, new.name)
@@ -259,7 +259,7 @@ def picture_of(output: Mapping[str, Any]) -> bytes | None:
 
 
 def difference_picture(old_png: bytes, new_png: bytes) -> bytes:
-    """The new picture, pale, with what is otherwise in red, as a PNG. Raises ValueError for what is no picture."""
+    """The new picture, pale, with what differs in red, as a PNG. Raises ValueError for what is no picture."""
     old, new = decoded(old_png), decoded(new_png)
     if not old or not new:
         raise ValueError(f"the {'old' if not old else 'new'} picture can't be read")

@@ -13,7 +13,7 @@ MOST = 12  # differences of one output that are told one by one
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is otherwise: what stood there (`old`), what stands there (`new`), each "" where nothing does.
+    """One thing that differs: what stood there (`old`), what stands there (`new`), each "" where nothing does.
 
     `why` is a part of a sentence for people. `is_allowed`: it is within the tolerance. `output` is the index of the
     output in the new cell, or in the old one where it has vanished.

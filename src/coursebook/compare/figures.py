@@ -30,7 +30,7 @@ class Figure:
 
 
 def compare_figures(old: Figure, new: Figure, tolerance: Tolerance) -> list[Difference]:
-    """What a reader of two figures sees otherwise."""
+    """How two figures differ, for a reader."""
     if old == new:
         return []
     if old.source and new.source:

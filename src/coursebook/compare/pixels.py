@@ -205,7 +205,7 @@ def _where(column: float, line: float) -> str:
 
 
 def marked(old: Image, new: Image) -> Image:
-    """The new picture, pale, with what is otherwise in red: for people who look for a difference."""
+    """The new picture, pale, with what differs in red: for people who look for a difference."""
     from PIL import Image
 
     if _is_other_size(old.size, new.size):

@@ -15,7 +15,7 @@ from .text import compare_text
 
 
 def compare_tables(old: Table, new: Table, tolerance: Tolerance, place: str = "") -> list[Difference]:
-    """What a reader of two tables sees otherwise; `place` says which of several it is."""
+    """How two tables differ, for a reader; `place` says which of several it is."""
     return [] if old == new else few(list(_differences(old, new, tolerance, place)))
 
 

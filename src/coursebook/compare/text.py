@@ -22,7 +22,7 @@ _MANY = 800  # lines of a text, or words of a line; of more, what is frequent is
 def compare_text(
     old: str, new: str, tolerance: Tolerance, label: str = "", kind: Kind = "text", place: str = "", days: bool = False
 ) -> list[Difference]:
-    """What a reader of `new` sees otherwise than one of `old`.
+    """How `new` differs from `old`, for a reader.
 
     `label` says what the text's numbers are, `place` where it stands (for `why`). Differences are of kind `number` or
     of `kind`. `days`: dates without a time of day are data.
@@ -100,7 +100,7 @@ def _reordered(before: Sequence[Line], after: Sequence[Line], kind: Kind, place:
 
 
 def _changed_line(then: Line, now: Line, kind: Kind, place: str) -> Difference:
-    """Which words of a line are others."""
+    """Which words of a line differ."""
     old, new = [token.text for token in then.tokens], [token.text for token in now.tokens]
     shapes = then.shape, now.shape
     gone: list[str] = []

@@ -29,7 +29,7 @@ class Tolerance:
 
     @classmethod
     def read(cls, given: Mapping[str, Any], base: Tolerance | None = None) -> Tolerance:
-        """`base` (without it the defaults) with what a page's or a cell's metadata says otherwise.
+        """`base` (without it the defaults) with what a page's or a cell's metadata changes in it.
 
         Raises ValueError, with a sentence that names what is allowed, for an unknown key or a value of another kind.
         """

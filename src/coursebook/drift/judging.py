@@ -1,4 +1,4 @@
-"""Drift: what a fresh execution of a page says otherwise than its published outputs, as a reader would judge."""
+"""Drift: where a fresh execution of a page differs from its published outputs, as a reader would judge."""
 
 from __future__ import annotations
 

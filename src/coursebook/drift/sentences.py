@@ -1,4 +1,4 @@
-"""Sentences with glued values that read otherwise when the values have changed."""
+"""Sentences with glued values, which change when the values do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[*`\"“(\[{]*[A-Z0-9{])")
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence with glued values, of the page at `path`, that reads otherwise now, be it within tolerance."""
+    """A sentence with glued values, of the page at `path`, that has changed, be it within tolerance."""
 
     path: str
     line: int
@@ -38,7 +38,7 @@ class Sentence:
 def changed_sentences(
     page: Page, texts: Iterable[Page], before: Sequence[NotebookNode], after: Sequence[NotebookNode]
 ) -> Iterator[Sentence]:
-    """The sentences that read otherwise, as a value that `page` glues has changed."""
+    """The sentences that have changed, as a value that `page` glues has."""
     values = glued(before), glued(after)
     tolerances = {
         name: tolerance_of(page, cell)

@@ -98,7 +98,7 @@ def execute_with(
     *,
     keeps_going: bool = False,
 ) -> list[CourseError]:
-    """Have `executor` execute `pages`, the longest first: what is short fills the end. Returns what failed.
+    """Let `executor` execute `pages`, the longest first: what is short fills the end. Returns what failed.
 
     `reporter` hears how many there are, `tell` what happens.
     """

@@ -50,7 +50,7 @@ class ForkServer:
         ours.setblocking(False)
 
     async def fork(self, arguments: list[str], cwd: str, environment: Mapping[str, str]) -> Forked:
-        """Have a kernel forked. Raises ConnectionError when the server has died, or can't fork.
+        """Ask for a forked kernel. Raises ConnectionError when the server has died, or can't fork.
 
         A kernel whose caller was cancelled meanwhile is ended.
         """
@@ -84,7 +84,7 @@ class ForkServer:
         return Forked(int(answer["pid"]), request["number"])
 
     def end(self, number: int) -> None:
-        """Have the kernel of this number killed with its whole group, if it is alive, and forgotten."""
+        """Tell the server to kill the kernel of this number with its whole group, if it is alive, and to forget it."""
         self._unsent += _line({"end": number})
         with contextlib.suppress(OSError):  # full, so it goes with the next request; or the server has died
             self._send_some()

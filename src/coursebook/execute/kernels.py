@@ -79,7 +79,7 @@ SERVERS: dict[int, ForkServer] = {}
 
 @contextlib.contextmanager
 def warm(manager: AsyncKernelManager, server: ForkServer | None) -> Iterator[None]:
-    """Have `manager` start its kernel through `server`, if there is one."""
+    """Make `manager` start its kernel through `server`, if there is one."""
     if server is None:
         yield
         return

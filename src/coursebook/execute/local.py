@@ -209,7 +209,7 @@ class _Run:
 
 @contextlib.contextmanager
 def _on_ctrl_c(handle: Callable[..., None]) -> Iterator[None]:
-    """Have `handle` called at Ctrl-C, instead of asyncio's own way: to raise KeyboardInterrupt wherever the second is.
+    """Call `handle` at Ctrl-C, instead of asyncio's own way: to raise KeyboardInterrupt wherever the second is.
 
     Where nobody would hear it, as in a job in the background or another thread, that stays so.
     """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .errors import CourseError, plain
 
-# Set while git runs a hook: what they name is another repository than ours.
+# Set while git runs a hook: they name a repository that isn't ours.
 _ELSEWHERE = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_NAMESPACE", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE", "GIT_IMPLICIT_WORK_TREE",
@@ -162,7 +162,7 @@ def _environment() -> dict[str, str]:
 
 
 def is_path(address: str) -> bool:
-    """Whether git takes the address of a remote for a path; otherwise it is a URL, or `host:path`."""
+    """Whether git takes the address of a remote for a path; if not, it is a URL, or `host:path`."""
     before, colon, _ = address.partition(":")
     return not colon or "/" in before or (os.name == "nt" and len(before) == 1)
 

@@ -125,7 +125,7 @@ class _Branch:
         return CourseError(self.shown, None, problem)
 
     def fetch(self) -> str | None:
-        """Have the branch's last commit here, and return it; None where the remote has no such branch."""
+        """Fetch the branch's last commit, and return it; None where the remote has no such branch."""
         if self._tip() is None:
             return None
         done = self.repository.attempt(
@@ -136,7 +136,7 @@ class _Branch:
         return self.repository.run("rev-parse", "--verify", _FETCHED).decode().strip()
 
     def update(self, make: Callable[[str | None], str], message: str, *, dry_run: bool = False) -> Published:
-        """Have the branch hold the tree that `make` makes for its last commit (None: there is no branch)."""
+        """Make the branch hold the tree that `make` makes for its last commit (None: there is no branch)."""
         repository = self.repository
         for attempt in range(ATTEMPTS):
             time.sleep(0.1 * attempt)  # s; whoever was quicker may not be done yet

@@ -23,7 +23,7 @@ class JsonFile:
         return json.loads(self.path.read_text(encoding="utf-8"))
 
     def write(self, content: Any, *, indent: int | None = None) -> None:
-        """Have it hold `content`; a file that does already isn't touched."""
+        """Make it hold `content`; a file that does already isn't touched."""
         # As ASCII: names of files may have bytes that are none of UTF-8.
         text = json.dumps(content, indent=indent).encode()
         if self.path.is_file() and self.path.read_bytes() == text:

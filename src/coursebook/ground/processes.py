@@ -33,7 +33,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent(parent: int | None) -> None:
-    """Have Linux kill this process when the one that started it ends, however it ends; None: no longer."""
+    """Make Linux kill this process when the one that started it ends, however it ends; None: no longer."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL if parent else 0)
     if parent and os.getppid() != parent:  # it died before we asked to be told
         os._exit(1)

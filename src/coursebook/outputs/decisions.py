@@ -237,7 +237,8 @@ def _left_over(course: Course, store: Store) -> dict[str, list[StoredPage]]:
 
 
 def _moved(page: Page, left_over: Mapping[str, list[StoredPage]]) -> StoredPage | None:
-    """The outputs that the page had under another name.
+    """The outputs that the page had under another name, known by its code alone: whether its inputs and packages are
+    still those is judged afterwards, as for any page.
 
     Its kernel runs in the page's folder, where another file may have the name of one that it read: into another folder
     outputs follow only if nothing was read.

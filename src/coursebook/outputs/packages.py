@@ -19,7 +19,7 @@ def distributions_of(modules: Iterable[str]) -> dict[str, str]:
 
 
 def is_released(module: str) -> bool:
-    """Whether a module comes from a distribution that has another version when it is another: not from one that is
+    """Whether a module comes from a distribution whose version changes when it does: not from one that is
     installed for development, and not from nowhere."""
     return any(
         '"editable": true' not in (distribution(name).read_text("direct_url.json") or "")

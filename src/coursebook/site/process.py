@@ -113,7 +113,7 @@ class RenderingProcess:
                     return list(problems)
 
     def _pass_on(self, say: Callable[[str], None]) -> None:
-        """Have `say` hear the lines that were written aside since the last time."""
+        """Let `say` hear the lines that were written aside since the last time."""
         *lines, self._rest = plain(self._rest + self._aside.read()).split("\n")
         for line in lines:
             self._last = line.strip() or self._last

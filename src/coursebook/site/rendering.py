@@ -47,9 +47,9 @@ def render(
     lenient: bool = False,
     log: Callable[[str], None] | None = None,
 ) -> list[Problem]:
-    """Have `process` build the site of `course` below `_build/html` with Jupyter Book.
+    """Let `process` build the site of `course` below `_build/html` with Jupyter Book.
 
-    Returns the warnings that a lenient build passes over (an empty list otherwise). `log` gets Sphinx's own lines.
+    Returns the warnings that a lenient build passes over (an empty list from another). `log` gets Sphinx's own lines.
     Raises CourseErrors when the site can't be had without errors, or without warnings unless `lenient`; the earlier
     site then stays as it is.
     """
@@ -77,7 +77,7 @@ def render(
 
 
 def run_sphinx(process: RenderingProcess, order: Order, log: Callable[[str], None] | None) -> list[Problem]:
-    """Have `process` do what `order` says; returns what Sphinx found wrong. `log` gets its own lines."""
+    """Let `process` do what `order` says; returns what Sphinx found wrong. `log` gets its own lines."""
     light = replace(order, decisions=[_without_notebook(decision) for decision in order.decisions])
     return [problem for problem in process.carry_out(light, log) if not _lacks_outputs(problem, order.decisions)]
 

@@ -1,4 +1,4 @@
-"""The workers of a cluster: who they are, and what is other on them than here, so that outputs would not be current."""
+"""The workers of a cluster: who they are, and what there differs from here, so that outputs would not be current."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def needed(course: Course, pages: Iterable[Page], recorded: Iterable[str]) -> di
 async def meet(
     scheduler: Scheduler, addresses: Collection[str], versions: Mapping[str, str | None], exactness: Mapping[str, str]
 ) -> tuple[list[Member], dict[str, list[str]]]:
-    """Ask the workers at `addresses` who they are: those that fit, and by name what is other on the rest.
+    """Ask the workers at `addresses` who they are: those that fit, and by name in what the rest differ.
 
     The scheduler, which passes tasks on, counts among these. Nothing is imported anywhere before Python and Coursebook
     are known to be as here. A worker that has left in the meantime is in neither.
@@ -105,7 +105,7 @@ def _listed(names: list[str], most: int = 3) -> str:
 
 
 def _basic(there: Mapping[str, str | None], here: Mapping[str, str | None]) -> list[str]:
-    """What is other, of the things without which a worker can't be asked for more."""
+    """What differs, of the things without which a worker can't be asked for more."""
     found = []
     python = str(there.get("python")).split(".")[:2]
     if python != [str(number) for number in sys.version_info[:2]]:

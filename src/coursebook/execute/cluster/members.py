@@ -44,7 +44,7 @@ class Members:
         return bool(self._joining)
 
     async def begin(self, addresses: Collection[str]) -> None:
-        """Have the workers at `addresses` join. Raises CourseError where one is not as this machine."""
+        """Make the workers at `addresses` join. Raises CourseError where one is not as this machine."""
         members, differing = await meet(self.scheduler, addresses, self._versions, self._exactness)
         if differing:
             raise refusal(self.scheduler.address, differing)
@@ -65,11 +65,11 @@ class Members:
         return gone
 
     def dismiss(self, member: Member) -> None:
-        """Have a worker join anew: it doesn't know the run any more."""
+        """Make a worker join anew: it doesn't know the run any more."""
         self.members.pop(member.address, None)
 
     async def end(self) -> None:
-        """Have the workers end what they still do for the run, and forget it."""
+        """Make the workers end what they still do for the run, and forget it."""
         for joining in self._joining.values():
             joining.cancel()
         if self.members:

@@ -98,7 +98,7 @@ class Scheduler:
             await client.cancel(futures, force=True)
 
     def hear(self, topic: str, handler: Callable[[tuple[float, Any]], None]) -> None:
-        """Have `handler` hear what workers tell under `topic`."""
+        """Let `handler` hear what workers tell under `topic`."""
         with self._reaching() as client:
             client.subscribe_topic(topic, handler)
 

@@ -17,6 +17,6 @@ COMPONENTS = (
 
 
 def setup(app: Sphinx) -> None:
-    """Have each component register itself."""
+    """Let each component register itself."""
     for name in COMPONENTS:
         import_module(f".{name}", __name__).setup(app)

@@ -2,7 +2,7 @@
 
 Sphinx writes a page when its own text has changed, or its own numbers. What others show of it (the caption of a figure
 that they refer to, say) it leaves as it was. So it is remembered here which pages each page leads to or names, and what
-all of them had to be shown; after reading, who shows something that is another now is written, from what Sphinx knows
+all of them had to be shown; after reading, who shows something that has changed is written, from what Sphinx knows
 of it and without being read again.
 """
 
@@ -65,7 +65,7 @@ def _file(app: Sphinx) -> JsonFile:
 
 
 def _look_again(app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
-    """The pages that show what is another than when they were written."""
+    """The pages that show something that has changed since they were written."""
     if app.builder.format != "html":
         return ()
     memory = _Memory.read(app)

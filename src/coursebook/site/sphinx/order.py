@@ -1,7 +1,7 @@
 """In which order what is added hears of Sphinx's events: the one place that says who comes before whom, and why.
 
 Sphinx calls the smaller number first, and what has the same one in the order in which it was registered, here that of
-`COMPONENTS`. Sphinx's own handlers and those of extensions have 500 where they don't say otherwise
+`COMPONENTS`. Sphinx's own handlers and those of extensions have 500 where they say nothing else
 (https://www.sphinx-doc.org/en/master/extdev/event_callbacks.html).
 """
 
@@ -101,6 +101,6 @@ PRIORITIES: Mapping[str, Mapping[str, int]] = {
 
 
 def connect(app: Sphinx, event: str, handler: Callable[..., Any]) -> None:
-    """Have `handler` hear of an event, in its place among the others."""
+    """Let `handler` hear of an event, in its place among the others."""
     component = handler.__module__.rpartition(".")[2]
     app.connect(event, handler, priority=PRIORITIES[event][f"{component}.{handler.__name__.lstrip('_')}"])
