@@ -18,7 +18,7 @@ from sphinx.util import logging
 from ...course import Repository, line_of_key
 from ...ground import CONFIG
 from ...launch import INTERFACES, NOTEBOOKS_FOLDER, SERVICES, Launcher
-from .current import current
+from .current import current_of
 from .order import connect
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ _LOGOS = {
 
 
 def _take_over(app: Sphinx, config: Config) -> None:
+    current = current_of(app)
     services = dict(config.html_theme_options.pop("launch_buttons", None) or {})
     config.html_theme_options["launch_buttons"] = {}
     for key in SERVICES:
@@ -66,6 +67,7 @@ def _warn(app: Sphinx, key: str, message: str) -> None:
 
 
 def _add(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    current = current_of(app)
     if pagename not in current.decisions or "header_buttons" not in context:
         return
     launcher: Launcher | None = app.config.coursebook_launcher

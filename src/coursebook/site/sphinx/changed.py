@@ -20,7 +20,7 @@ from sphinx.environment.collectors import EnvironmentCollector
 from sphinx.util.i18n import get_image_filename_for_language
 
 from ...ground import is_changed_since, look_at
-from .current import current
+from .current import current_of
 from .order import connect
 
 _ANY = ".*"  # of a picture's name: in the format that suits best
@@ -38,6 +38,7 @@ class Read(EnvironmentCollector):
         _read(env).update({docname: looks for docname, looks in _read(other).items() if docname in docnames})
 
     def process_doc(self, app: Sphinx, doctree: nodes.document) -> None:
+        current = current_of(app)
         env, docname = app.env, app.env.docname
         began = getattr(app, "_coursebook_began", 0.0)
         made = _made(app)

@@ -1,7 +1,7 @@
 """What is being rendered: the course, the day it is rendered for, and the decisions about its pages.
 
-One for each process, since MyST-NB knows a reader by its name and gives it nothing but text. `coursebook build` hands
-over what it has decided; under plain `jupyter-book build .` the extension finds out by itself.
+One for each application. `coursebook build` hands over what it has decided; under plain `jupyter-book build .` the
+extension finds out by itself.
 """
 
 from __future__ import annotations
@@ -63,21 +63,22 @@ class Current:
         self.decisions = {d.page.docname: d for d in decisions if moment.shows(d.page)}
 
 
-current = Current()
+_handed_over: list[Order] = []  # what `coursebook build` has decided, in its rendering process
 
 
 def take_over(order: Order) -> None:
     """Render as `coursebook build` has decided, after it has executed what it could."""
-    current.take(order.course, order.moment, list(order.decisions), is_final=True)
+    _handed_over[:] = [order]
+
+
+def current_of(app: Sphinx) -> Current:
+    """What `app` renders."""
+    return app._coursebook_current  # type: ignore[attr-defined, no-any-return]
 
 
 def _find_out(app: Sphinx, config: Config) -> None:
-    root = Path(app.srcdir)
-    if current.is_final:
-        return
-    current.course = current.moment = None
-    current.decisions = {}
-    if not (root / TOC).is_file():  # not a course: one page, or a Sphinx project of another kind
+    root, current = Path(app.srcdir), current_of(app)
+    if current.is_final or not (root / TOC).is_file():  # not a course: one page, or a Sphinx project of another kind
         return
     try:
         course = Course.load(root)
@@ -89,10 +90,13 @@ def _find_out(app: Sphinx, config: Config) -> None:
 
 
 def _remember_markdown(app: Sphinx) -> None:
-    current.markdown = app.env.myst_config  # type: ignore[attr-defined]
+    current_of(app).markdown = app.env.myst_config  # type: ignore[attr-defined]
 
 
 def setup(app: Sphinx) -> None:
+    app._coursebook_current = Current()  # type: ignore[attr-defined]
+    for order in _handed_over:
+        current_of(app).take(order.course, order.moment, list(order.decisions), is_final=True)
     for name, setting in SETTINGS.items():
         app.add_config_value(name, setting.default, setting.rebuild, setting.types)
     connect(app, "config-inited", _find_out)

@@ -21,7 +21,7 @@ from sphinx.util import logging
 from ...course import Page
 from ...launch import NOTEBOOKS_FOLDER, Site, notebook_of, numbers_in, numbers_of, parts_of
 from ...outputs import Provenance, published_files
-from .current import current
+from .current import Current, current_of
 from .live_code import run_unseen
 from .order import connect
 from .share import course_title, site_of
@@ -37,7 +37,8 @@ def _numbers(doctree: nodes.document) -> list[int]:
 
 
 def _write(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
-    page = _page(pagename)
+    current = current_of(app)
+    page = _page(current, pagename)
     if page is None or doctree is None or app.builder.name != "html":
         return
     site = Site(course_title(app), site_of(app))
@@ -47,7 +48,7 @@ def _write(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any
     title = app.env.titles[pagename].astext()
     target = path_in(Path(app.outdir), pagename)
     target.parent.mkdir(parents=True, exist_ok=True)
-    provenance = _provenance(page)
+    provenance = _provenance(current, page)
     files = published_files(current.root, page, provenance, numbers_of(page, parts))
     target.write_bytes(notebook_of(page, title, parts, site, files, provenance))
 
@@ -56,27 +57,28 @@ def path_in(site: Path, docname: str) -> Path:
     return site / NOTEBOOKS_FOLDER / f"{docname}.ipynb"
 
 
-def _page(docname: str) -> Page | None:
+def _page(current: Current, docname: str) -> Page | None:
     """The page with code of that name, if its source may be had."""
     decision = current.decisions.get(docname)
     return decision.page if decision else None
 
 
-def _provenance(page: Page) -> Provenance | None:
+def _provenance(current: Current, page: Page) -> Provenance | None:
     stored = current.decisions[page.docname].stored
     return stored.provenance if stored else None
 
 
 def _files(app: Sphinx) -> set[str]:
     """What the notebooks of the site read, and the cells that live code runs beside theirs."""
+    current = current_of(app)
     found: set[str] = set()
     for decision in current.decisions.values():
         page, path = decision.page, path_in(Path(app.outdir), decision.page.docname)
         # Pages that weren't written again have theirs from before.
         numbers = numbers_in(path.read_bytes()) if path.is_file() else set()
         if app.config.coursebook_live_version:
-            numbers |= run_unseen(page)
-        found.update(published_files(current.root, page, _provenance(page), numbers))
+            numbers |= run_unseen(current, page)
+        found.update(published_files(current.root, page, _provenance(current, page), numbers))
     return found
 
 
@@ -102,6 +104,7 @@ def _images(app: Sphinx, pagename: str, site: Site) -> Callable[[str], str]:
 
 def _tidy(app: Sphinx, exception: Exception | None) -> None:
     """Publish what the notebooks read, and leave nothing of pages that have no code any more, or of what is secret."""
+    current = current_of(app)
     folder = Path(app.outdir) / NOTEBOOKS_FOLDER
     if exception or app.builder.name != "html" or current.course is None:
         return

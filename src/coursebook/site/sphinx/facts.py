@@ -9,7 +9,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
-from .current import current
+from .current import current_of
 from .naming import collected_by, glue_file, named_by
 from .readers import state_of
 from .withheld import labels_of, title_of
@@ -44,6 +44,7 @@ def what_is_shown(app: Sphinx, env: BuildEnvironment) -> dict[str, int]:
 
 def _facts(app: Sphinx, env: BuildEnvironment) -> Iterator[tuple[tuple[str, ...], object]]:
     """Each thing that a page may show of another, with the names by which it may be asked for."""
+    current = current_of(app)
     for table in _BY_DOCUMENT:
         for docname, value in getattr(env, table).items():
             yield (docname,), (table, value)
@@ -66,7 +67,7 @@ def _facts(app: Sphinx, env: BuildEnvironment) -> Iterator[tuple[tuple[str, ...]
         if (path := glue_file(app, docname)).is_file():
             yield (docname,), path.read_text(encoding="utf-8")
     for docname in current.decisions:
-        yield (own_outputs_of(docname),), state_of(docname)
+        yield (own_outputs_of(docname),), state_of(current, docname)
     for page in current.withheld.values():
         yield (page.docname, *sorted(labels_of(page))), (title_of(page), str(page.options.release))
 

@@ -20,7 +20,7 @@ from sphinx.environment import BuildEnvironment
 from ...course import Page
 from ...ground import STAGE
 from .. import Span, history_of
-from .current import current
+from .current import Current, current_of
 from .description import tidy
 from .order import connect
 from .share import BUILDERS, Shared, address_of, course_title, is_preview, site_of
@@ -43,11 +43,11 @@ class Dates:
     updated: datetime.datetime | None
 
 
-def dates_of(page: Page, dependencies: Iterable[str] = ()) -> Dates:
+def dates_of(current: Current, page: Page, dependencies: Iterable[str] = ()) -> Dates:
     """The dates of a page that is released, with the files that it includes and shows."""
     spans = current.spans
     source = spans.get(page.path.as_posix(), _UNKNOWN)
-    release, solutions = _midnight(page.options.release), _midnight(page.options.solutions)
+    release, solutions = _midnight(current, page.options.release), _midnight(current, page.options.solutions)
     decision = current.decisions.get(page.docname)
     stored = decision.stored if decision else None
     executed = datetime.datetime.fromisoformat(stored.provenance.executed) if stored else None
@@ -59,7 +59,7 @@ def dates_of(page: Page, dependencies: Iterable[str] = ()) -> Dates:
     return Dates(published, changed, _latest(published, changed) or executed)
 
 
-def _midnight(day: datetime.date | None) -> datetime.datetime | None:
+def _midnight(current: Current, day: datetime.date | None) -> datetime.datetime | None:
     """When that day began where the course is taught; None for a day that is still to come."""
     if day is None or current.course is None or current.moment is None or day > current.moment.day:
         return None
@@ -71,7 +71,7 @@ def _latest(*moments: datetime.datetime | None) -> datetime.datetime | None:
     return max((moment for moment in moments if moment is not None), default=None)
 
 
-def _pages() -> list[Page]:
+def _pages(current: Current) -> list[Page]:
     """The pages that are on the site and in its table of contents."""
     return [page for page in current.pages if not page.front_matter.get("orphan")]
 
@@ -80,10 +80,11 @@ def _look_up(
     app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
 ) -> Iterable[str]:
     """Learn the dates before pages are written; whether there is a feed stands on all of them."""
+    current = current_of(app)
     current.spans, has_feed = {}, False
-    if app.builder.name in BUILDERS and site_of(app) and not is_preview() and current.course is not None:
+    if app.builder.name in BUILDERS and site_of(app) and not is_preview(app) and current.course is not None:
         current.spans = history_of(Path(app.srcdir), Path(app.srcdir) / STAGE / "history.json")
-        has_feed = any(dates_of(page).updated for page in _pages()[1:])
+        has_feed = any(dates_of(current, page).updated for page in _pages(current)[1:])
     had_feed = getattr(env, "coursebook_has_feed", has_feed)
     env.coursebook_has_feed = has_feed  # type: ignore[attr-defined]
     return env.all_docs if had_feed != has_feed else ()
@@ -98,9 +99,10 @@ def _link_feed(app: Sphinx, pagename: str, templatename: str, context: dict[str,
 
 
 def _write(app: Sphinx, exception: Exception | None) -> None:
+    current = current_of(app)
     if exception or app.builder.name not in BUILDERS:
         return
-    site, preview = site_of(app), is_preview()
+    site, preview = site_of(app), is_preview(app)
     files: dict[str, bytes | None] = {SITEMAP: None, FEED: None, ROBOTS: None}
     if preview:
         files[ROBOTS] = b"User-agent: *\nDisallow: /\n"
@@ -126,13 +128,14 @@ def put(app: Sphinx, name: str, content: bytes | None, *, is_forced: bool = Fals
 
 
 def _sitemap(app: Sphinx) -> ET.Element:
+    current = current_of(app)
     root = ET.Element("urlset", xmlns=SITEMAPS)
-    for page in _pages():
+    for page in _pages(current):
         if "noindex" in _robots(page):
             continue
         url = ET.SubElement(root, "url")
         ET.SubElement(url, "loc").text = address_of(app, page.docname)
-        changed = dates_of(page, app.env.dependencies.get(page.docname, ())).changed
+        changed = dates_of(current, page, app.env.dependencies.get(page.docname, ())).changed
         if changed is not None:
             ET.SubElement(url, "lastmod").text = _stamp(changed)
     return root
@@ -146,6 +149,7 @@ def _robots(page: Page) -> str:
 
 
 def _feed(app: Sphinx) -> ET.Element:
+    current = current_of(app)
     site = site_of(app)
     entries = sorted(_entries(app), key=lambda entry: (entry[0], entry[1]), reverse=True)
     author = current.course.config.get("author") if current.course else None
@@ -163,8 +167,9 @@ def _feed(app: Sphinx) -> ET.Element:
 
 def _entries(app: Sphinx) -> Iterator[tuple[datetime.datetime, str, datetime.datetime, Any]]:
     """Of each page but the home page: when it came, its name, when it was changed, and its entry."""
-    for page in _pages()[1:]:
-        dates = dates_of(page)
+    current = current_of(app)
+    for page in _pages(current)[1:]:
+        dates = dates_of(current, page)
         if dates.updated is None:
             continue
         shared, address = Shared.read(app, page.docname), address_of(app, page.docname)

@@ -20,7 +20,7 @@ from ...course import CLAIM
 from ...drift import Checks, PageCheck, Watched, watched
 from ...outputs import Decision
 from .. import Color, badge_svg
-from .current import current
+from .current import Current, current_of
 from .feed import put
 from .notice import worth_naming
 from .order import connect
@@ -40,7 +40,7 @@ class _Found:
     now: datetime.datetime
 
     @classmethod
-    def here(cls) -> _Found:
+    def here(cls, current: Current) -> _Found:
         pages, runs = Checks(current.root).read()
         known = {
             docname: pages[docname]
@@ -52,16 +52,18 @@ class _Found:
 
 
 def _pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
+    current = current_of(app)
     if app.builder.name != "html" or NAME in app.env.found_docs or not current.decisions:
         return
-    yield NAME, {"title": TITLE, "body": str(_body(app, _Found.here()))}, "page.html"
+    yield NAME, {"title": TITLE, "body": str(_body(app, _Found.here(current)))}, "page.html"
 
 
 def _look_again(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """Sphinx writes this page when it writes another: the home page, where there is something new to be said here."""
+    current = current_of(app)
     if app.builder.name != "html" or not current.decisions:
         return []
-    before, now = getattr(env, "coursebook_freshness", ""), str(_body(app, _Found.here()))
+    before, now = getattr(env, "coursebook_freshness", ""), str(_body(app, _Found.here(current)))
     env.coursebook_freshness = now  # type: ignore[attr-defined]
     return [app.config.root_doc] if before != now else []
 
@@ -73,6 +75,7 @@ def _offer_target(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> No
 
 
 def _body(app: Sphinx, found: _Found) -> Markup:
+    current = current_of(app)
     rows = list(current.decisions.values())
     fresh = sum(decision.state == "current" for decision in rows)
     summary = (
@@ -173,7 +176,7 @@ def _drift(check: PageCheck | None) -> tuple[object, object]:
     )
 
 
-def _summary(found: _Found) -> tuple[str, Color]:
+def _summary(current: Current, found: _Found) -> tuple[str, Color]:
     """What the badge says: about outputs, drift and jobs, each with its day."""
     states = [decision.state for decision in current.decisions.values()]
     fresh = states.count("current")
@@ -193,7 +196,7 @@ def _summary(found: _Found) -> tuple[str, Color]:
     return ", ".join(parts), "good" if is_good else "warn"
 
 
-def _data(found: _Found) -> dict[str, Any]:
+def _data(current: Current, found: _Found) -> dict[str, Any]:
     """freshness.json: the same for programs."""
     pages = []
     for docname, decision in current.decisions.items():
@@ -227,13 +230,14 @@ def _data(found: _Found) -> dict[str, Any]:
 
 
 def _write(app: Sphinx, exception: Exception | None) -> None:
+    current = current_of(app)
     if exception or app.builder.name not in BUILDERS:
         return
     files: dict[str, bytes | None] = {"badge.svg": None, "freshness.json": None}
     if current.decisions:
-        found = _Found.here()
-        files["badge.svg"] = badge_svg("outputs", *_summary(found))
-        files["freshness.json"] = (json.dumps(_data(found), indent=1, ensure_ascii=False) + "\n").encode()
+        found = _Found.here(current)
+        files["badge.svg"] = badge_svg("outputs", *_summary(current, found))
+        files["freshness.json"] = (json.dumps(_data(current, found), indent=1, ensure_ascii=False) + "\n").encode()
     for name, content in files.items():
         put(app, name, content)
 

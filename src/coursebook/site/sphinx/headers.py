@@ -27,7 +27,7 @@ def _write(app: Sphinx, exception: Exception | None) -> None:
     live = app.config.coursebook_live
     talks = {"connect-src": origins(live.get("server", ""), live.get("binder", ""))} if live else {}
     headers = [(HEADER, policy_of([*_pages(app), talks, app.config.coursebook_csp or {}]))]
-    if is_preview():
+    if is_preview(app):
         headers.append(("X-Robots-Tag", "noindex"))
     put(app, HEADERS, "".join(["/*\n", *(f"  {name}: {value}\n" for name, value in headers)]).encode())
 

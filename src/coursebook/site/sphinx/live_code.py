@@ -25,7 +25,7 @@ from sphinx_thebe import ThebeButtonNode
 from ...course import CLAIM, Page, is_removed, language
 from ...live import BUNDLED, Live, Unavailable, bundle_digest, made_bundle, make_bundle
 from .assets import STATIC
-from .current import current
+from .current import Current, current_of
 from .order import connect
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ _SOLUTION = ("{solution-start}", "{solution-end}")
 def _configure(app: Sphinx, config: Config) -> None:
     """Find out what live code runs on; `coursebook_live` stays empty where it is off or can't be had."""
     # sphinx-thebe would warn of a repository that isn't on GitHub, and the theme add a button of its own.
+    current = current_of(app)
     config.thebe_config.pop("repository_url", None)
     theme = config.html_theme_options
     theme["launch_buttons"] = {**(theme.get("launch_buttons") or {}), "thebe": False}
@@ -80,10 +81,11 @@ def _forget_thebe(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 
 def _add(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    current = current_of(app)
     page = next((page for page in current.pages if page.docname == pagename), None)
     if page is None or doctree is None or not app.config.coursebook_live_version or "header_buttons" not in context:
         return
-    cells = list(_cells(page, doctree))
+    cells = list(_cells(current, page, doctree))
     if all("source" in cell for cell in cells):
         return
     version = app.config.coursebook_live_version
@@ -119,14 +121,14 @@ def _add(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any],
     app.add_js_file("live-button.js", loading_method="defer")
 
 
-def _cells(page: Page, doctree: nodes.document) -> Iterator[dict[str, Any]]:
+def _cells(current: Current, page: Page, doctree: nodes.document) -> Iterator[dict[str, Any]]:
     """The page's code cells in their order, without claims.
 
     What stands in the page is taken from there; `source` holds the code of a cell that isn't, `shown` says that its
     outputs are. `fails` is a cell that is meant to fail, `skipped` one that the build doesn't execute.
     """
     shown = {node["cell_index"]: node for node in doctree.findall(nodes.container) if _is(node, "cell_code")}
-    for index, cell, is_withheld in _code_cells(page):
+    for index, cell, is_withheld in _code_cells(current, page):
         tags = set(cell.metadata.get("tags", ()))
         node = shown.get(index)
         if CLAIM in tags or (node is None and (not is_removed(tags) or is_withheld)):
@@ -143,16 +145,16 @@ def _cells(page: Page, doctree: nodes.document) -> Iterator[dict[str, Any]]:
         yield told
 
 
-def run_unseen(page: Page) -> set[int]:
+def run_unseen(current: Current, page: Page) -> set[int]:
     """The numbers of the code cells that live code runs though the page has nothing of them."""
     return {
         cell.number
-        for cell, (_, _, is_withheld) in zip(page.cells, _code_cells(page), strict=True)
+        for cell, (_, _, is_withheld) in zip(page.cells, _code_cells(current, page), strict=True)
         if CLAIM not in cell.tags and is_removed(cell.tags) and not is_withheld
     }
 
 
-def _code_cells(page: Page) -> Iterator[tuple[int, NotebookNode, bool]]:
+def _code_cells(current: Current, page: Page) -> Iterator[tuple[int, NotebookNode, bool]]:
     """The page's code cells, each with its place in the notebook, and whether it is in a solution that isn't out."""
     withholds = current.moment is not None and not current.moment.shows_solutions(page)
     is_in_solution = False

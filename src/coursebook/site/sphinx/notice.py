@@ -10,7 +10,7 @@ from sphinx.application import Sphinx
 
 from ...course import CLAIM
 from ...outputs import Decision, Provenance
-from .current import current
+from .current import current_of
 from .order import connect
 
 
@@ -85,6 +85,7 @@ def worth_naming(provenance: Provenance) -> list[tuple[str, str]]:
 def _add(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     """Put the line below the page's text, and the notice below its title."""
     # A page without code, or that MyST-NB executes in this build, says nothing.
+    current = current_of(app)
     decision = current.decisions.get(pagename)
     if decision is None or current.executes(pagename) or app.builder.format != "html" or "body" not in context:
         return

@@ -15,14 +15,18 @@ from sphinx.environment import BuildEnvironment
 
 from ...course import language, source_text
 from ...outputs import Store, fill_outputs
-from .current import current
+from .current import Current, current_of
 from .downloads import NUMBER
 from .notice import shown
 from .order import connect
 
+# Whose pages are read: MyST-NB knows a reader by its name, and gives it nothing but text.
+_reading: list[Current] = []
+
 
 def read(text: str, docname: str) -> nbformat.NotebookNode:
     """The notebook of a page as MyST-NB is to render it. MyST-NB calls this with the page's text."""
+    current = _reading[-1]
     decision = current.decisions[docname]
     page = decision.page
     if current.is_final and source_text(current.root, page.path) != page.text:
@@ -56,6 +60,8 @@ def read(text: str, docname: str) -> nbformat.NotebookNode:
 
 
 def _register_readers(app: Sphinx, config: Config) -> None:
+    current = current_of(app)
+    _reading[:] = [current]
     readers = {
         str(current.root / decision.page.path): [f"{__name__}.{read.__name__}", {"docname": docname}, False]
         for docname, decision in current.decisions.items()
@@ -65,13 +71,14 @@ def _register_readers(app: Sphinx, config: Config) -> None:
 
 def _outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
     """Pages whose outputs, or what is said of them, aren't those that were last rendered, though their text is."""
-    now = {name: state_of(name) for name in current.decisions}
+    current = current_of(app)
+    now = {name: state_of(current, name) for name in current.decisions}
     then = getattr(env, "coursebook_rendered", {})
     env.coursebook_rendered = now  # type: ignore[attr-defined]
     return [name for name, state in now.items() if name in env.all_docs and then.get(name) != state]
 
 
-def state_of(docname: str) -> str:
+def state_of(current: Current, docname: str) -> str:
     """What a page shows of its outputs, and says of them."""
     decision = current.decisions[docname]
     stored = decision.stored

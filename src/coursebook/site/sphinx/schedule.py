@@ -23,7 +23,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from ...course import Page, in_words
 from .agenda import span_of
-from .current import current
+from .current import Current, current_of
 from .order import connect
 from .withheld import title_of
 
@@ -35,8 +35,9 @@ class ScheduleDirective(SphinxDirective):
     has_content = False
 
     def run(self) -> list[nodes.Node]:
+        current = current_of(self.env.app)
         self.env.coursebook_schedules = {*_schedules(self.env), self.env.docname}  # type: ignore[attr-defined]
-        days = _days()
+        days = _days(current)
         if not days:
             message = "schedule: no page has a date (`coursebook: {date: 2027-02-18}` in its front matter)"
             return [self.state.document.reporter.warning(message, line=self.lineno)]
@@ -48,7 +49,7 @@ class ScheduleDirective(SphinxDirective):
         table += group
         group += [nodes.colspec(colwidth=1) for _ in shown]
         group += nodes.thead("", nodes.row("", *(_entry([nodes.Text(COLUMNS[n])]) for n in shown)))
-        following = next((page for page, _ in rows if _is_ahead(page)), None)
+        following = next((page for page, _ in rows if _is_ahead(current, page)), None)
         body = nodes.tbody()
         for page, cells in rows:
             marked = ["next-class"] if page is following else []
@@ -59,6 +60,7 @@ class ScheduleDirective(SphinxDirective):
         return [table, nodes.paragraph("", "", link, nodes.Text(" in your calendar."), classes=["schedule-calendar"])]
 
     def _cells(self, page: Page) -> list[list[nodes.Node]]:
+        current = current_of(self.env.app)
         options, here = page.options, self.env.docname
         assert options.date is not None
         name = title_of(page).partition(":")[0]
@@ -96,7 +98,7 @@ def _link(docname: str, text: str, here: str) -> nodes.Node:
     return reference
 
 
-def _days() -> list[Page]:
+def _days(current: Current) -> list[Page]:
     """The pages with a date that readers may know of, in the order of their dates."""
     if current.course is None or current.moment is None:
         return []
@@ -105,7 +107,7 @@ def _days() -> list[Page]:
     return sorted(known, key=lambda page: (page.options.date or datetime.date.min, page.docname))
 
 
-def _is_ahead(page: Page) -> bool:
+def _is_ahead(current: Current, page: Page) -> bool:
     day = page.options.date
     return day is not None and current.moment is not None and day >= current.moment.day
 
@@ -125,14 +127,16 @@ def _merge(app: Sphinx, env: BuildEnvironment, docnames: set[str], other: BuildE
 
 def _outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
     """Pages with a schedule, when a date or a title that stands in it has changed."""
-    now = repr([(page.docname, title_of(page), page.options, _is_ahead(page)) for page in _days()])
+    current = current_of(app)
+    now = repr([(page.docname, title_of(page), page.options, _is_ahead(current, page)) for page in _days(current)])
     then = getattr(env, "coursebook_scheduled", "")
     env.coursebook_scheduled = now  # type: ignore[attr-defined]
     return sorted(_schedules(env) & env.all_docs.keys()) if now != then else []
 
 
 def _write_calendar(app: Sphinx, exception: Exception | None) -> None:
-    days = [page for page in _days() if current.moment is not None and current.moment.shows(page)]
+    current = current_of(app)
+    days = [page for page in _days(current) if current.moment is not None and current.moment.shows(page)]
     if exception or app.builder.format != "html" or not days or current.course is None:
         return
     base = app.config.html_baseurl

@@ -19,7 +19,7 @@ from sphinx.errors import ExtensionError
 from ...course import BadAddress, site_address
 from ...ground import STAGE, JsonFile, replacing
 from .. import HEIGHT, WIDTH, Picture
-from .current import current
+from .current import current_of
 from .description import description_of, text_of, tidy
 from .order import connect
 
@@ -66,11 +66,13 @@ def address_of(app: Sphinx, docname: str) -> str:
     return site_of(app) + ("" if docname == app.config.root_doc else app.builder.get_target_uri(docname))
 
 
-def is_preview() -> bool:
+def is_preview(app: Sphinx) -> bool:
+    current = current_of(app)
     return current.moment is not None and current.moment.is_preview
 
 
 def course_title(app: Sphinx) -> str:
+    current = current_of(app)
     title = current.course.config.get("title") if current.course else None
     return tidy(str(title or app.config.html_title or app.config.project))
 
@@ -78,7 +80,7 @@ def course_title(app: Sphinx) -> str:
 def _share(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     if app.builder.name not in BUILDERS:
         return
-    site, preview = site_of(app), is_preview()
+    site, preview = site_of(app), is_preview(app)
     # Sphinx leaves names as they are, and one that is not to be found needs no address.
     context["pageurl"] = address_of(app, pagename) if site and not preview and doctree is not None else None
     tags = [_tag("name", "robots", "noindex")] if preview else []

@@ -20,7 +20,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 
 from ...course import Page, in_words, rows_of
 from ...ground import STAGE, TOC
-from .current import current
+from .current import Current, current_of
 from .order import connect
 
 AHEAD = "coursebook_ahead"  # of a link that became text: the page that it will lead to
@@ -32,6 +32,7 @@ _LABEL = re.compile(
 
 
 def _leave_out(app: Sphinx, config: Config) -> None:
+    current = current_of(app)
     withheld = current.withheld
     if not withheld:
         return
@@ -75,6 +76,7 @@ class LinksAhead(SphinxPostTransform):
     default_priority = 4  # before MyST's and Sphinx's own resolvers, and sphinx-exercise's
 
     def run(self, **kwargs: Any) -> None:
+        current = current_of(self.env.app)
         withheld = current.withheld
         if not withheld:
             return
@@ -86,7 +88,7 @@ class LinksAhead(SphinxPostTransform):
             else:
                 page = labels.get(target.lower())
             if page is not None:
-                reference.replace_self(_as_text(reference, page))
+                reference.replace_self(_as_text(current, reference, page))
 
 
 def _docname(here: str, target: str, reference: addnodes.pending_xref) -> str:
@@ -100,7 +102,7 @@ def labels_of(page: Page) -> set[str]:
     return {(match["target"] or match["named"] or match["equation"] or match["id"]).lower() for match in found}
 
 
-def _as_text(reference: addnodes.pending_xref, page: Page) -> nodes.Node:
+def _as_text(current: Current, reference: addnodes.pending_xref, page: Page) -> nodes.Node:
     is_explicit = reference.get("refexplicit") and reference.astext().strip()
     children = [child.deepcopy() for child in reference.children] if is_explicit else [nodes.Text(title_of(page))]
     text = nodes.inline("", "", *children, classes=["not-released"], **{AHEAD: page.docname})
@@ -125,6 +127,7 @@ class SolutionsAhead(SphinxTransform):
     default_priority = 12  # after sphinx-exercise has put together what stands between `solution-start` and `-end`
 
     def apply(self, **kwargs: Any) -> None:
+        current = current_of(self.env.app)
         page = next((page for page in current.pages if page.docname == self.env.docname), None)
         if page is None or current.moment is None or current.moment.shows_solutions(page):
             return
@@ -137,6 +140,7 @@ class SolutionsAhead(SphinxTransform):
 
 def _withhold_source(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     """A page whose solutions are withheld doesn't offer its source, which has them."""
+    current = current_of(app)
     page = next((page for page in current.pages if page.docname == pagename), None)
     if page is not None and current.moment is not None and not current.moment.shows_solutions(page):
         context["sourcename"] = ""
