@@ -25,7 +25,7 @@ from .markup import parse_html
 from .pixels import marked
 from .raster import decoded, drawn, flat, png
 from .streams import compare_errors, joined, streams
-from .text import compare_text
+from .text import Context, compare_text
 
 _GLUED = "application/papermill.record/"
 _PIXELS = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp")
@@ -119,8 +119,9 @@ def _compare_streams(
                 verb = "nothing is printed any more" if texts[0].strip() else "something is printed"
                 yield Difference("output", short(texts[0]), short(texts[1]), f"{verb} ({name})", False, place)
             continue
-        compare = compare_errors if name == "stderr" else compare_text
-        for found in compare(*texts, tolerance):
+        is_error = name == "stderr"
+        differences = compare_errors(*texts, tolerance) if is_error else compare_text(*texts, Context(tolerance))
+        for found in differences:
             yield replace(found, output=place)
 
 
@@ -193,13 +194,13 @@ def _compare_outputs(old: _Output, new: _Output, tolerance: Tolerance) -> Iterat
         return
     elif new.mime == "application/vnd.jupyter.widget-view+json":
         # The model's id differs each time; its state isn't in the output, but its kind and values are.
-        yield from compare_text(old.plain, new.plain, tolerance)
+        yield from compare_text(old.plain, new.plain, Context(tolerance))
     elif new.mime == "text/html":
         yield from compare_html(joined(old.value), joined(new.value), tolerance, new.name)
     elif new.mime == "image/svg+xml" or new.mime in _PIXELS:
         yield from compare_figures(_figure(old), _figure(new), tolerance)
     else:
-        yield from compare_text(_text(old.value), _text(new.value), tolerance, label=new.name)
+        yield from compare_text(_text(old.value), _text(new.value), Context(tolerance, label=new.name))
 
 
 def _compare_exceptions(old: tuple[str, str], new: tuple[str, str], tolerance: Tolerance) -> Iterator[Difference]:
@@ -207,7 +208,7 @@ def _compare_exceptions(old: tuple[str, str], new: tuple[str, str], tolerance: T
         why = f"a {new[0]} instead of a {old[0]}: {short(new[1])}"
         yield Difference("error", short(": ".join(old)), short(": ".join(new)), why, False)
     elif not tolerance.volatile:
-        for found in compare_text(old[1], new[1], tolerance, kind="error", place=f"{new[0]}: "):
+        for found in compare_text(old[1], new[1], Context(tolerance, kind="error", place=f"{new[0]}: ")):
             yield replace(found, kind="error")
 
 

@@ -11,7 +11,7 @@ from ..course import Tolerance
 from .difference import Difference, few, short
 from .pixels import Apart, drawings_apart, pictures_apart
 from .raster import decoded, frames_of
-from .text import compare_text
+from .text import Context, compare_text
 from .vector import Vector, Words, parse_svg, without
 
 _FRAMES = 8  # of an animation, compared at even distances
@@ -165,7 +165,9 @@ def _compare_words(old: Sequence[Words], new: Sequence[Words], tolerance: Tolera
 def _compare_ticks(place: str, then: list[str], now: list[str], tolerance: Tolerance) -> Iterator[Difference]:
     said = short(", ".join(then)), short(", ".join(now))
     if len(then) == len(now):
-        found = [d for a, b in zip(then, now, strict=True) for d in compare_text(a, b, tolerance, kind="figure")]
+        found = [
+            d for a, b in zip(then, now, strict=True) for d in compare_text(a, b, Context(tolerance, kind="figure"))
+        ]
         if not found:
             return
         if all(difference.is_allowed for difference in found):
@@ -180,7 +182,7 @@ def _compare_each(place: str, then: list[str], now: list[str], tolerance: Tolera
             continue
         both = min(i_end - i, j_end - j)
         for a, b in zip(then[i : i + both], now[j : j + both], strict=True):
-            found = compare_text(a, b, tolerance)
+            found = compare_text(a, b, Context(tolerance))
             if found and all(difference.is_allowed for difference in found):
                 yield Difference("figure", short(a), short(b), f"{place}: {found[0].why}", True)
             elif found:

@@ -11,12 +11,12 @@ from .difference import Difference, few, short
 from .figures import compare_figures
 from .markup import Markup, parse_html
 from .tables import compare_tables
-from .text import compare_text
+from .text import Context, compare_text
 
 
 def compare_html(old: str, new: str, tolerance: Tolerance, label: str) -> Iterator[Difference]:
     before, after = parse_html(old), parse_html(new)
-    yield from compare_text(before.text, after.text, tolerance, label=label)
+    yield from compare_text(before.text, after.text, Context(tolerance, label=label))
     for number, (then, now) in enumerate(zip(before.tables, after.tables, strict=False), 1):
         place = f"table {number}: " if len(after.tables) > 1 else ""
         yield from compare_tables(then, now, tolerance, place)
@@ -44,4 +44,6 @@ def _compare_frames(before: Markup, after: Markup, tolerance: Tolerance) -> Iter
                 yield Difference("output", short(gone), short(come), why, False)
                 return
     else:
-        yield from compare_text(before.code, after.code, tolerance, kind="output", place="its styles or scripts: ")
+        yield from compare_text(
+            before.code, after.code, Context(tolerance, kind="output", place="its styles or scripts: ")
+        )

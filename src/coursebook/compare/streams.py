@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ..course import Tolerance
 from .difference import Difference, short
 from .screen import shown
-from .text import compare_text
+from .text import Context, compare_text
 from .tokens import tokenize
 
 _WARNING = re.compile(r"^(?P<path>\S.*?):(?P<line>\d+): (?P<category>[A-Za-z_][\w.]*Warning): (?P<text>.*)$")
@@ -72,7 +72,7 @@ def compare_errors(old: str, new: str, tolerance: Tolerance) -> Iterator[Differe
         if key not in now:
             why = f"the {category} is gone: {short(text)}"
             yield Difference("warning", f"{category}: {short(text)}", "", why, False)
-    yield from compare_text(old_rest, new_rest, tolerance, place="standard error: ")
+    yield from compare_text(old_rest, new_rest, Context(tolerance, place="standard error: "))
 
 
 def _key(category: str, text: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from ..course import Tolerance
 from .difference import Difference, few, short
 from .markup import Table
 from .numbers import is_timing
-from .text import compare_text
+from .text import Context, compare_text
 
 
 def compare_tables(old: Table, new: Table, tolerance: Tolerance, place: str = "") -> list[Difference]:
@@ -59,7 +59,7 @@ def _differences(old: Table, new: Table, tolerance: Tolerance, place: str) -> It
 def _cells(old: str, new: str, head: str, name: str, where: str, tolerance: Tolerance) -> Iterator[Difference]:
     if old == new or is_timing(head, "." in old):
         return
-    for found in compare_text(old, new, tolerance, label=f"{head} {name}", place=where, days=True):
+    for found in compare_text(old, new, Context(tolerance, label=f"{head} {name}", place=where, days=True)):
         yield replace(found, kind="table", old=short(old), new=short(new))
 
 

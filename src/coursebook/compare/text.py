@@ -6,7 +6,7 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ..course import Tolerance
 from .difference import Difference, Kind, few, short
@@ -19,41 +19,50 @@ _LONG = 3000  # lines; of longer texts equal ends are left out
 _MANY = 800  # lines of a text, or words of a line; of more, what is frequent isn't looked for elsewhere
 
 
-def compare_text(
-    old: str, new: str, tolerance: Tolerance, label: str = "", kind: Kind = "text", place: str = "", days: bool = False
-) -> list[Difference]:
-    """How `new` differs from `old`, for a reader.
+@dataclass(frozen=True)
+class Context:
+    """With which `tolerance` two texts are compared, and how what differs is told.
 
     `label` says what the text's numbers are, `place` where it stands (for `why`). Differences are of kind `number` or
     of `kind`. `days`: dates without a time of day are data.
     """
-    if old == new:
-        return []
-    return few(list(_differences(shown(old), shown(new), tolerance, label, kind, place, days)))
+
+    tolerance: Tolerance
+    label: str = ""
+    kind: Kind = "text"
+    place: str = ""
+    days: bool = False
+
+    def changed(self, old: str, new: str, why: str) -> Difference:
+        """A difference that is beyond any tolerance."""
+        return Difference(self.kind, short(old), short(new), self.place + why, False)
 
 
-def _differences(
-    old: str, new: str, tolerance: Tolerance, label: str, kind: Kind, place: str, days: bool
-) -> Iterator[Difference]:
+def compare_text(old: str, new: str, context: Context) -> list[Difference]:
+    """How `new` differs from `old`, for a reader."""
+    return [] if old == new else few(list(_differences(shown(old), shown(new), context)))
+
+
+def _differences(old: str, new: str, context: Context) -> Iterator[Difference]:
     if old == new:
         return
     old, new = _without_equal_ends(old, new)
-    before, after = tokenize(old, days), tokenize(new, days)
+    before, after = tokenize(old, context.days), tokenize(new, context.days)
     heads = _Heads(before), _Heads(after)
 
     def paired(then: Line, now: Line) -> Iterator[Difference]:
-        yield from _numbers(then, now, tolerance, label, heads, kind, place)
+        yield from _numbers(then, now, heads, context)
 
     shapes = [line.shape for line in before], [line.shape for line in after]
     if shapes[0] == shapes[1]:
         found = [difference for pair in zip(before, after, strict=True) for difference in paired(*pair)]
         if any(not difference.is_allowed for difference in found) and _is_reordered(before, after):
-            yield _reordered(before, after, kind, place)
+            yield _reordered(before, after, context)
             return
-        yield from found or _spaces(before, after, kind, place)
+        yield from found or _spaces(before, after, context)
         return
     if _is_reordered(before, after):
-        yield _reordered(before, after, kind, place)
+        yield _reordered(before, after, context)
         return
     matcher = difflib.SequenceMatcher(None, *shapes, autojunk=max(map(len, shapes)) > _MANY)
     for tag, i, i_end, j, j_end in matcher.get_opcodes():
@@ -63,11 +72,11 @@ def _differences(
             continue
         both = min(i_end - i, j_end - j)
         for then, now in zip(before[i : i + both], after[j : j + both], strict=True):
-            yield _changed_line(then, now, kind, place)
+            yield _changed_line(then, now, context)
         for line in before[i + both : i_end]:
-            yield Difference(kind, short(line.text), "", f"{place}the line '{short(line.text)}' is gone", False)
+            yield context.changed(line.text, "", f"the line '{short(line.text)}' is gone")
         for line in after[j + both : j_end]:
-            yield Difference(kind, "", short(line.text), f"{place}the line '{short(line.text)}' is new", False)
+            yield context.changed("", line.text, f"the line '{short(line.text)}' is new")
 
 
 def _without_equal_ends(old: str, new: str) -> tuple[str, str]:
@@ -93,13 +102,12 @@ def _is_reordered(before: Sequence[Line], after: Sequence[Line]) -> bool:
     return contents[0] != contents[1] and Counter(contents[0]) == Counter(contents[1])
 
 
-def _reordered(before: Sequence[Line], after: Sequence[Line], kind: Kind, place: str) -> Difference:
+def _reordered(before: Sequence[Line], after: Sequence[Line], context: Context) -> Difference:
     then, now = next((a, b) for a, b in zip(before, after, strict=True) if a.content != b.content)
-    why = f"{place}the same lines in another order, from '{short(now.text)}' on"
-    return Difference(kind, short(then.text), short(now.text), why, False)
+    return context.changed(then.text, now.text, f"the same lines in another order, from '{short(now.text)}' on")
 
 
-def _changed_line(then: Line, now: Line, kind: Kind, place: str) -> Difference:
+def _changed_line(then: Line, now: Line, context: Context) -> Difference:
     """Which words of a line differ."""
     old, new = [token.text for token in then.tokens], [token.text for token in now.tokens]
     shapes = then.shape, now.shape
@@ -121,10 +129,10 @@ def _changed_line(then: Line, now: Line, kind: Kind, place: str) -> Difference:
         why = f"'{short(' '.join(gone))}' is gone{said}"
     else:
         why = f"'{short(' '.join(come))}' is new{said}"
-    return Difference(kind, short(then.text), short(now.text), place + why, False)
+    return context.changed(then.text, now.text, why)
 
 
-def _spaces(before: Sequence[Line], after: Sequence[Line], kind: Kind, place: str) -> Iterator[Difference]:
+def _spaces(before: Sequence[Line], after: Sequence[Line], context: Context) -> Iterator[Difference]:
     """Indents of texts whose words and numbers are the same, where the width of no number or time explains them."""
     if any(
         then.text != now.text
@@ -134,8 +142,8 @@ def _spaces(before: Sequence[Line], after: Sequence[Line], kind: Kind, place: st
         return
     for then, now in zip(before, after, strict=True):
         if then.indent != now.indent and not any(token.is_number for token in now.tokens):
-            why = f"{place}'{short(now.text)}' is indented by {now.indent} instead of {then.indent}"
-            yield Difference(kind, short(then.text), short(now.text), why, False)
+            why = f"'{short(now.text)}' is indented by {now.indent} instead of {then.indent}"
+            yield context.changed(then.text, now.text, why)
 
 
 class _Heads:
@@ -209,24 +217,21 @@ def _behind(tokens: tuple[Token, ...], index: int) -> str:
     return rest[0].text
 
 
-def _numbers(
-    then: Line, now: Line, tolerance: Tolerance, label: str, heads: tuple[_Heads, _Heads], kind: Kind, place: str
-) -> Iterator[Difference]:
+def _numbers(then: Line, now: Line, heads: tuple[_Heads, _Heads], context: Context) -> Iterator[Difference]:
     """The numbers of two lines that say the same in words."""
     if then.text == now.text:
         return
-    labels: list[str] | None = None
+    label, labels = context.label, list[str]()
     for index, (old, new) in enumerate(zip(then.tokens, now.tokens, strict=True)):
         if not old.is_number or (old.text == new.text and old.kind == new.kind):
             continue
-        if labels is None:
-            labels = _labels(now)
+        labels = labels or _labels(now)
         above = "" if is_metric(label + " " + labels[index]) else heads[1].above(new) or heads[0].above(old)
         if above and is_timing(above, new.kind == "float"):
             continue
         is_percent = index + 1 < len(now.tokens) and now.tokens[index + 1].text == "%"
-        found = compare_numbers(old, new, tolerance, is_metric(f"{label} {labels[index]} {above}"), is_percent)
+        found = compare_numbers(old, new, context.tolerance, is_metric(f"{label} {labels[index]} {above}"), is_percent)
         if found is not None:
             where = "" if now.text.strip() == new.text else f", in '{short(now.text)}'"
             where += f" below '{above}'" if above else ""
-            yield replace(found, why=f"{place}{found.why}{where}")
+            yield replace(found, why=f"{context.place}{found.why}{where}")

@@ -1,6 +1,6 @@
 """The fork server: a process that has imported what the pages import, and forks a kernel on request.
 
-Started by `kernels.py` with the number of a socket's descriptor and that of its process. It reads one JSON object a
+Started by `fork_client.py` with the number of a socket's descriptor and that of its process. It reads one JSON object a
 line: first `{"kernel": [...], "modules": [...]}`, what kernels are made of and what pages import, and answers
 `{"loaded": [...]}`, what the latter brought along; then `{"number": ..., "arguments": [...], "cwd": ..., "environment":
 {...}}` for each kernel, which it answers with `{"number": ..., "pid": ...}` (null: it can't fork), and `{"end":

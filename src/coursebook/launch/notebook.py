@@ -1,6 +1,6 @@
 """Notebooks to open in Colab, Binder, JupyterLab or at home: a page's text and code as one `.ipynb` file each.
 
-The text comes from the page as the site shows it (`sphinx/notebooks.py` turns it into Markdown); here it is put
+The text comes from the page as the site shows it (`from_html.py` turns it into Markdown); here it is put
 together with the code, so that the notebook runs from top to bottom where the page does.
 """
 

@@ -51,7 +51,7 @@ def _tidy_scripts(app: Sphinx, pagename: str, templatename: str, context: dict[s
     """Each script once, none of sphinx-thebe's, and MathJax (1.2 MB) only where there is mathematics, be it in a title.
 
     Sphinx 7.4 lists scripts that an extension adds after the builder's start twice; sphinx-thebe's load thebe from a
-    CDN, and live code is `live.py`'s; and MathJax comes to every page once one has mathematics.
+    CDN, and live code is `live_code.py`'s; and MathJax comes to every page once one has mathematics.
     """
     has_math = bool(_MATH.search(context.get("body") or "")) or app.registry.html_assets_policy == "always"
     has_switcher = bool(app.config.html_theme_options.get("switcher"))
