@@ -1,7 +1,7 @@
 """An SVG as its parts: the words that it shows, its colors, and its shapes apart from where exactly they stand.
 
-Read by patterns and not by a parser of XML: an SVG in HTML needn't be well-formed, matplotlib's words stand in comments,
-and a text is hidden at its very place in the source, which parsers don't tell.
+Read by patterns and not by a parser of XML: an SVG in HTML needn't be well-formed, matplotlib's words stand in
+comments, and a text is hidden at its very place in the source, which parsers don't tell.
 """
 
 from __future__ import annotations
