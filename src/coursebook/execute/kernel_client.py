@@ -22,7 +22,7 @@ from nbclient import NotebookClient
 
 from ..course import Page
 from ..ground import ANSI, MADE, CourseError
-from . import observe
+from . import observer
 
 # Seconds that a cell has to tidy up in, once it was interrupted because its time is over.
 GRACE = 5.0
@@ -110,18 +110,17 @@ async def start_observer(
     client: KernelClient, root: Path, shared: Path, asks_for_gpu: bool, hears_deprecations: bool
 ) -> None:
     """Start the observer in the kernel, silently and outside the page's namespace."""
-    source = Path(observe.__file__).read_text(encoding="utf-8")
-    source += f"\n_start({str(root)!r}, {MADE!r}, {str(shared)!r}, {asks_for_gpu}, {hears_deprecations})\n"
-    code = f"exec(compile({source!r}, 'coursebook', 'exec'), {{'__name__': 'coursebook'}})"
+    begun = {"begun": observer.expression(str(root), MADE, str(shared), asks_for_gpu, hears_deprecations)}
     kernel: Any = client.kc
-    await kernel.execute(code, silent=True, store_history=False, reply=True, timeout=60)
+    # As an expression: the text of a cell IPython reads word by word, before Python does.
+    await kernel.execute("", silent=True, store_history=False, user_expressions=begun, reply=True, timeout=60)
 
 
 async def ask_observer(client: KernelClient, question: str, timeout: float = 60) -> Any:
     """What the observer answers; None where there is none (another language, or the page has taken it away)."""
     if kernel_language(client) != "python":
         return None
-    asked = {"answer": f"__import__('sys').modules[{observe.NAME!r}].{question}()"}
+    asked = {"answer": f"__import__('sys').modules[{observer.NAME!r}].{question}()"}
     kernel: Any = client.kc
     reply: Any = {"content": {"status": "aborted"}}
     while reply["content"]["status"] == "aborted":  # as what comes close behind an error is
