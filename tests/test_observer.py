@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from coursebook.execute import observer
-from coursebook.execute.observer.events import Events
+from coursebook.execute.observer.hook import Events
 from coursebook.execute.observer.notes import Notes, is_since
 from coursebook.execute.observer.paths import Paths
 from coursebook.execute.observer.programs import commands_of, database, is_harmless

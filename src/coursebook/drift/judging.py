@@ -11,6 +11,7 @@ from nbformat import NotebookNode
 
 from ..compare import CellComparison, Verdict, compare_cell
 from ..course import CLAIM, Cell, Page, shows_outputs, shows_stream
+from ..execute import Deprecation
 from ..ground import plain
 from ..outputs import Provenance
 from .glue import tolerance_of, without_prefix
@@ -96,7 +97,7 @@ def judge(
     *,
     was: Provenance,
     now: Provenance,
-    deprecations: Iterable[str] = (),
+    deprecations: Iterable[Deprecation] = (),
 ) -> PageDrift:
     """Compare the outputs of `page`, whose code cells both notebooks hold; `pages` may quote what it glues."""
     texts = [other for other in pages if other.docname == page.docname or "glue" in other.text]
@@ -109,7 +110,7 @@ def judge(
         cells.append(CellDrift(cell, comparison, was_seen, is_seen))
     sentences = tuple(changed_sentences(page, texts, before, after))
     shown = "\n".join(_said(outputs) for cell in before for outputs in cell["outputs"])
-    unseen = tuple(told for told in deprecations if told.partition("Warning: ")[2] not in shown)
+    unseen = tuple(str(told) for told in deprecations if told.message not in shown)
     return PageDrift(page, tuple(cells), sentences, unseen, was=was, now=now)
 
 

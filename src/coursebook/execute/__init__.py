@@ -9,6 +9,7 @@ from ..ground.lazy import lazily
 if TYPE_CHECKING:
     from .events import (
         CellStarted as CellStarted,
+        Deprecation as Deprecation,
         Event as Event,
         PageDone as PageDone,
         PageFailed as PageFailed,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 __getattr__ = lazily(
     __name__,
     {
-        "events": "CellStarted Event PageDone PageFailed PageStarted",
+        "events": "CellStarted Deprecation Event PageDone PageFailed PageStarted",
         "executor": "ExecutionOptions Executor Made Reporter environment_of execute_with executor_for",
         "local": "execute_session modules_ahead run_context",
         "session": "Session",

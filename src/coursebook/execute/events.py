@@ -23,13 +23,25 @@ class CellStarted:
 
 
 @dataclass(frozen=True)
+class Deprecation:
+    """What a library said will change: `where` in it (nothing: in a cell), as which category of warning."""
+
+    where: str
+    category: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.category}: {self.message}" if self.where else f"{self.category}: {self.message}"
+
+
+@dataclass(frozen=True)
 class PageDone:
     """A page whose cells all ran; `notebook` holds their outputs, `deprecations` what was listened for."""
 
     page: Page
     notebook: nbformat.NotebookNode
     provenance: Provenance
-    deprecations: tuple[str, ...] = ()
+    deprecations: tuple[Deprecation, ...] = ()
 
     @property
     def seconds(self) -> float:

@@ -21,7 +21,7 @@ from ..course import Cell, Course, Page, kernel_name, walk_course
 from ..ground import CourseError, descendants, resident_memory
 from ..outputs import interpreter_of_kernel
 from .cell_errors import CellFailed, CellTimedOut, KernelDied, TooMuchOutput
-from .events import CellStarted, Event, PageDone
+from .events import CellStarted, Deprecation, Event, PageDone
 from .evidence import Execution, provenance_of
 from .fork_client import ForkServer
 from .kernel_client import (
@@ -156,7 +156,9 @@ class Session:
             kernel=interpreter_of_kernel(kernel_name(page), seen.get("prefix", ""), seen.get("path", ())),
         )
         provenance = provenance_of(self._setting.course, page, seen, execution)
-        return PageDone(page, self._notebook, provenance, tuple(seen.get("deprecations", ())))
+        return PageDone(
+            page, self._notebook, provenance, tuple(Deprecation(*said) for said in seen.get("deprecations", ()))
+        )
 
     async def stop(self) -> None:
         """End the kernel and all that it has started, at once."""

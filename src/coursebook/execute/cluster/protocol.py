@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # the scheduler imports this as well, and needs none of it
 
     from ...ground import CourseError
     from ...outputs import Provenance
+    from .. import Deprecation
 
 GPU = "GPU"  # the resource that workers offer
 
@@ -50,7 +51,7 @@ class Answer:
     provenance: Provenance | None
     error: CourseError | None
     seconds: float
-    deprecations: tuple[str, ...] = ()
+    deprecations: tuple[Deprecation, ...] = ()
 
 
 NAME = "coursebook"  # of the plugin, and of the topic under which workers tell how their pages go on

@@ -18,7 +18,7 @@ from pathlib import Path
 # The kernel's `sys.modules` have it by this name.
 NAME = "_coursebook_observe"
 # In their order; no two may have a name in common. The last one has `start`.
-PARTS = ("paths", "programs", "notes", "report", "events")
+PARTS = ("paths", "programs", "notes", "findings", "hook")
 # What the parts import of each other is there. Types are read when the text runs, which a Python before 3.10 can't: its
 # pages count as not watched, rather than as watched by half.
 _JOINTS = re.compile(r"^from (\.\w+|__future__) import (\([^)]*\)|.*)$", re.MULTILINE)
@@ -33,7 +33,7 @@ def source() -> str:
 
 def expression(root: str, made: tuple[str, ...], shared: str, asks_for_gpu: bool, hears_deprecations: bool) -> str:
     """What a kernel evaluates to be observed, outside the page's namespace; the arguments are those of
-    `events.start`."""
+    `hook.start`."""
     begun = f"{source()}\nstart({NAME!r}, {root!r}, {made!r}, {shared!r}, {asks_for_gpu}, {hears_deprecations})\n"
     # By this file name `paths` knows the observer's own frames.
     return f"exec(compile({begun!r}, 'coursebook', 'exec'), {{'__name__': 'coursebook'}})"

@@ -23,7 +23,7 @@ class Deprecations:
     """What libraries said will change, in the order in which they said it, each once."""
 
     def __init__(self) -> None:
-        self.said: dict[str, None] = {}
+        self.said: dict[tuple[str, str, str], None] = {}  # where, as which category, in what words
         self._shown = warnings.showwarning
 
     def hear(self) -> None:
@@ -43,8 +43,8 @@ class Deprecations:
         folder = os.path.basename(os.path.dirname(filename))
         is_cell = folder.startswith("ipykernel_")
         if issubclass(category, (DeprecationWarning, PendingDeprecationWarning, FutureWarning)):
-            where = "" if is_cell else f"{folder}/{os.path.basename(filename)}: "
-            self.said.setdefault(f"{where}{category.__name__}: {message}")
+            where = "" if is_cell else f"{folder}/{os.path.basename(filename)}"
+            self.said.setdefault((where, category.__name__, str(message)))
         # As it is without us: of deprecations readers see those that a cell's own code meets.
         if is_cell or not issubclass(category, (DeprecationWarning, PendingDeprecationWarning)):
             self._shown(message, category, filename, lineno, file, line)
@@ -54,7 +54,9 @@ class Report:
     """Answers the questions that the kernel is asked. What the process had imported `before`, itself among it, is not
     the page's."""
 
-    def __init__(self, paths: Paths, notes: Notes, said: dict[str, None], before: set[str], asks_for_gpu: bool) -> None:
+    def __init__(
+        self, paths: Paths, notes: Notes, said: dict[tuple[str, str, str], None], before: set[str], asks_for_gpu: bool
+    ) -> None:
         self._paths, self._notes, self._said, self._before = paths, notes, said, before
         self._asks_for_gpu = asks_for_gpu
 
@@ -66,8 +68,8 @@ class Report:
         course's modules by name), `elsewhere` (the files of those that are neither the course's nor installed),
         `programs` (those that the page's own code ran), `hidden` (what the page's own code read of hidden files), and
         `own_processes` (whether it started Python anew in others). `prefix` is where this Python is, `path` where it
-        looks for modules, `deprecations` what libraries said will change. `peak_memory` is in bytes; of GPUs stands
-        there what `gpu_used` has.
+        looks for modules, `deprecations` what libraries said will change, where and as which
+        category. `peak_memory` is in bytes; of GPUs stands there what `gpu_used` has.
         """
         here, notes = self._notes.here, self._notes
         here.is_busy, here.news = True, []

@@ -7,10 +7,10 @@ import sys
 import types
 from collections.abc import Callable
 
+from .findings import Deprecations, Report
 from .notes import Notes
 from .paths import Paths, caller, is_bytecode, text, whole
 from .programs import commands_of, database, is_harmless
-from .report import Deprecations, Report
 
 Handler = Callable[..., None]  # gets the arguments of its event
 
