@@ -4,9 +4,9 @@
     .venv/bin/python benchmarks/drift.py                planted changes that must be found, harmless ones that must not
     .venv/bin/python benchmarks/drift.py --repeat 10    the course of this repository, executed so often, warm and cold
 
-The pairs are those of tests/planted.py: a cell as it was published, and as it came out later. With `--repeat` a copy of
-the course is executed once on this machine, so that no other processor's digits are compared with this one's, and then
-verified again and again; the longest-running pages decide how long that takes.
+The pairs are those of tests/compare/planted.py: a cell as it was published, and as it came out later. With `--repeat`
+a copy of the course is executed once on this machine, so that no other processor's digits are compared with this one's,
+and then verified again and again; the longest-running pages decide how long that takes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests/compare"))
 
 from coursebook.build.updating import bring_up_to_date  # noqa: E402
 from coursebook.course.course import Course  # noqa: E402

@@ -50,10 +50,10 @@ def distance(old: Figure, new: Figure) -> float:
     is black in one and white in the other. Of two SVGs with the same elements, styles and words, whose points have only
     moved, it is at most 0.01 for each pixel by which one moved.
 
-    Measured on the pairs in `tests/planted.py`: of SVGs the farthest harmless pair is at 0.0001 and the nearest planted
-    one at 0.046, so that the 0.02 of `Tolerance.figures` leaves room on both sides. Of PNGs at 96 pixels an inch they
-    are at 0.017 and 0.023, and one planted pair (round markers of 6 pixels that became square) is at 0.005: what is
-    drawn as SVG is judged with more certainty.
+    Measured on the pairs in `tests/compare/planted.py`: of SVGs the farthest harmless pair is at 0.0001 and the nearest
+    planted one at 0.046, so that the 0.02 of `Tolerance.figures` leaves room on both sides. Of PNGs at 96 pixels an
+    inch they are at 0.017 and 0.023, and one planted pair (round markers of 6 pixels that became square) is at 0.005:
+    what is drawn as SVG is judged with more certainty.
     """
     if old == new:
         return 0.0

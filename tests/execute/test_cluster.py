@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_devices import CPU_SAYS, GPU_HEAD, LISTED, TORCH, USES
 
 from conftest import CONFIG, HEAD, ROOT, Built, Tiny, until
 from coursebook.cli import main
@@ -36,7 +37,6 @@ from coursebook.execute.cell_errors import CellFailed, CellTimedOut, KernelDied,
 from coursebook.ground import tar
 from coursebook.ground.errors import CourseError
 from coursebook.outputs.store import Store
-from test_devices import CPU_SAYS, GPU_HEAD, LISTED, TORCH, USES
 
 distributed = pytest.importorskip("distributed")
 from distributed.client import ClosedClientError, FutureCancelledError  # noqa: E402

@@ -10,7 +10,6 @@ import math
 import re
 import time
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -19,6 +18,7 @@ from hypothesis import example, given, settings, strategies as st
 from PIL import Image
 
 from cells import outputs
+from conftest import ROOT
 from coursebook.compare import figures, pixels as overlay, raster
 from coursebook.compare.cells import CellComparison, compare_cell, difference_picture, picture_of
 from coursebook.compare.difference import Verdict
@@ -27,7 +27,6 @@ from coursebook.compare.streams import warnings_in
 from coursebook.course.tolerance import Tolerance
 from planted import BARS, CURVES, HARMLESS, ONLY_AS_SVG, PANELS, PLANTED, Pair
 
-ROOT = Path(__file__).parent.parent
 executed = lru_cache(maxsize=None)(outputs)
 
 

@@ -17,7 +17,9 @@ from typing import Any
 
 import yaml
 
-WORKFLOWS = Path(__file__).parent.parent / ".github/workflows"
+from conftest import ROOT
+
+WORKFLOWS = ROOT / ".github/workflows"
 _TOKEN = re.compile(r"\s*(&&|\|\||==|!=|[!(),]|'(?:[^']|'')*'|-?\d+(?:\.\d+)?|[A-Za-z_][\w-]*(?:\.(?:[\w-]+|\*))*)")
 _CONTEXTS = ("github", "env", "inputs", "needs", "steps", "job", "runner")
 
