@@ -9,15 +9,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+import zygote
 from coursebook.cli import main
+from coursebook.execute import fork_client
 from coursebook.execute.local import _kernel_environment
 from coursebook.ground.layout import STAGE
+from coursebook.site import process
 
 ROOT = Path(__file__).parent.parent
 # Where Python may not write bytecode, each command would compile Sphinx again, and each kernel what it imports.
@@ -31,6 +34,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 CHROMIUM = next((p for p in ("chromium", "chromium-browser", "google-chrome") if shutil.which(p)), None)
 
+# What takes its time: whoever has none of these markers is fast, and gets the marker that says so.
+SLOW = ("processes", "figures", "sphinx", "kernel", "cluster", "site", "browser", "long")
 LONGEST = (
     "test_the_course_on_a_copy",
     "test_every_button_is_followed_and_notebooks_run_in_a_fresh_environment",
@@ -131,6 +136,44 @@ class Tiny:
         return {p.relative_to(html).as_posix(): p.read_bytes() for p in html.rglob("*") if p.is_file()}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def forked_instead() -> Iterator[None]:
+    """Processes that render, and fork servers, are forked from one that has imported what they need, see zygote.py."""
+    renderers = zygote.Zygote(zygote.RENDERER, ["-P"])
+    servers = zygote.Zygote(zygote.FORK_SERVER, PYDEVD_DISABLE_FILE_VALIDATION="1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "Popen", zygote.popen_of(renderers, lambda: must_be("sphinx", "kernel", "site")))
+        patch.setattr(fork_client, "Popen", zygote.popen_of(servers, lambda: must_be("kernel", "site")))
+        yield
+    renderers.close()
+    servers.close()
+
+
+# The test that runs, for those who must know whether it may do what it does.
+_running: list[pytest.Item] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
+    _running[:] = [item]
+    try:
+        return (yield)
+    finally:
+        _running.clear()
+
+
+def must_be(*names: str) -> None:
+    """Fail the test that runs if it has none of these markers: without, it would be taken for a fast one."""
+    if _running and not any(_running[0].get_closest_marker(name) for name in names):
+        pytest.fail(f"what it does is for tests that are marked {' or '.join(names)}")
+
+
+@sys.addaudithook
+def _starts(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "subprocess.Popen" and sys.platform == "linux" and arguments[0] != "uname":  # Python's own question
+        must_be(*SLOW)
+
+
 def until(happened: Callable[[], object], seconds: float = 30.0) -> bool:
     """Whether it has happened before so many seconds are over; returns as soon as it has."""
     end = time.monotonic() + seconds
@@ -171,8 +214,11 @@ def site() -> Path:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Fast tests first; what needs a browser is skipped where there is none, but never in CI."""
-    rank = {"kernel": 1, "site": 2, "browser": 3}
+    rank = {name: number for number, name in enumerate(SLOW, 1)}
     items.sort(key=lambda item: max((rank[m.name] for m in item.iter_markers() if m.name in rank), default=0))
+    for item in items:
+        if not any(item.get_closest_marker(name) for name in SLOW):
+            item.add_marker("fast")
     if os.environ.get("PYTEST_XDIST_WORKER"):
         # Several at a time: the longest begin at once, or they are all that still runs at the end.
         items.sort(key=lambda item: getattr(item, "originalname", item.name) not in LONGEST)

@@ -47,6 +47,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.sphinx
 @pytest.mark.parametrize("case", _cases())
 def test_bad_input(case: Path, tiny: Tiny, good: Path) -> None:
     shutil.copytree(good, tiny.root, dirs_exist_ok=True)
@@ -89,6 +90,7 @@ def test_missing_files(tiny: Tiny) -> None:
         tiny.write({name: text})
 
 
+@pytest.mark.sphinx
 def test_all_errors_are_told_at_once(tiny: Tiny) -> None:
     built = tiny.write({"days/one.md": "", "days/two.md": "# Two\n"}).build()
     assert built.code == 1

@@ -8,15 +8,19 @@ import sys
 import warnings
 from typing import Any
 
-import matplotlib as mpl
 import nbformat
+import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from traitlets.config import Config
 
+from conftest import must_be
+
 
 def outputs(source: str, figures: str = "svg", dpi: int = 96) -> list[nbformat.NotebookNode]:
     """What a cell puts out (nbformat 4). `figures` are `svg` or `png`, as Jupyter crops them."""
+    must_be("figures")
+    mpl = pytest.importorskip("matplotlib")
     mpl.use("agg")
     import matplotlib.pyplot as plt
 

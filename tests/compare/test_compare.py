@@ -63,6 +63,7 @@ def as_svg_and_png(pairs: tuple[Pair, ...]) -> list[Any]:
     ]
 
 
+@pytest.mark.figures
 @pytest.mark.parametrize(("pair", "kind"), as_svg_and_png(PLANTED))
 def test_a_planted_change_is_found(pair: Pair, kind: str) -> None:
     found = compare_cell(1, executed(pair.old, kind), executed(pair.new, kind))
@@ -73,6 +74,7 @@ def test_a_planted_change_is_found(pair: Pair, kind: str) -> None:
         assert compare_cell(1, executed(pair.new, kind), executed(pair.old, kind)).verdict == "changed"
 
 
+@pytest.mark.figures
 @pytest.mark.parametrize(("pair", "kind"), as_svg_and_png(HARMLESS))
 def test_a_harmless_pair_is_no_change(pair: Pair, kind: str) -> None:
     found = compare_cell(1, outputs(pair.old, kind), outputs(pair.new, kind))
@@ -287,6 +289,7 @@ def test_errors_count_by_type_and_words() -> None:
 # What is volatile by declaration
 
 
+@pytest.mark.figures
 def test_of_a_volatile_cell_only_kinds_and_errors_count() -> None:
     old, new = executed(BARS, "svg"), executed(CURVES, "svg")
     volatile = Tolerance(volatile=True)
@@ -368,6 +371,7 @@ def test_metadata_and_execution_counts_are_ignored() -> None:
     assert compare_cell(1, [old], [new]).verdict == "same"
 
 
+@pytest.mark.figures
 def test_glued_values_are_compared_under_their_name() -> None:
     def glued(name: str, value: str) -> Any:
         data = {"application/papermill.record/text/plain": value}
@@ -474,6 +478,7 @@ def pixels(data: bytes, kind: str = "image/png") -> Any:
     return rich({kind: base64.b64encode(data).decode()})
 
 
+@pytest.mark.figures
 @pytest.mark.parametrize(
     ("pair", "why"),
     [
@@ -498,6 +503,7 @@ def test_a_figure_says_what_differs(pair: str, why: str) -> None:
     assert why in " | ".join(whys(found))
 
 
+@pytest.mark.figures
 def test_svgs_that_differ_in_ids_dates_and_comments_are_the_same() -> None:
     source = svg(CURVES)
     other = re.sub(r"\b([mp])([0-9a-f]{10})\b", r"\g<1>1\g<2>", source)
@@ -516,6 +522,7 @@ def jittered(source: str, by: float) -> str:
     return re.sub(r"(?<=[ML] )\d+\.\d+ \d+\.\d+", moved, source)
 
 
+@pytest.mark.figures
 def test_how_far_points_of_an_svg_may_move() -> None:
     source = svg(CURVES)
     verdicts = [compare_cell(1, [drawing(source)], [drawing(jittered(source, by))]).verdict for by in (1e-4, 0.5, 6)]
@@ -526,6 +533,7 @@ def test_how_far_points_of_an_svg_may_move() -> None:
 NEAREST = ("dashed", "confusion-cell", "marker-size", "bar-name")
 
 
+@pytest.mark.figures
 def test_the_threshold_has_room_on_both_sides() -> None:
     """The figures that `figures.distance` states."""
     allowed = Tolerance().figures
@@ -549,6 +557,7 @@ def test_the_threshold_has_room_on_both_sides() -> None:
         assert max(harmless) < low < allowed < high < min(planted)
 
 
+@pytest.mark.figures
 @pytest.mark.parametrize("source", [CURVES, BARS, PANELS], ids=["curves", "bars", "panels"])
 def test_a_shift_by_a_third_of_a_pixel_is_no_change(source: str) -> None:
     image = raster.flat(raster.decoded(png(source))[0]).convert("RGBA")
@@ -560,6 +569,7 @@ def test_a_shift_by_a_third_of_a_pixel_is_no_change(source: str) -> None:
     assert overlay.pictures_apart(image, moved).distance > 3 * Tolerance().figures
 
 
+@pytest.mark.figures
 def test_a_margin_that_is_wider_by_some_pixels_is_no_change() -> None:
     image = raster.flat(raster.decoded(png(CURVES))[0])
     wider = Image.new("RGB", (image.width + 7, image.height + 3), "white")
@@ -590,6 +600,7 @@ def test_a_missing_word_is_found_though_its_letters_are_text() -> None:
     assert whys(found) == ["the text 'a & b' became 'a & c'"]
 
 
+@pytest.mark.figures
 def test_an_allowed_number_in_a_figure_does_not_count_by_its_letters() -> None:
     pair = next(one for one in HARMLESS if one.name == "metric-in-title")
     assert figures.distance(figures.Figure(svg(pair.old)), figures.Figure(svg(pair.new))) > 2 * Tolerance().figures
@@ -598,6 +609,7 @@ def test_an_allowed_number_in_a_figure_does_not_count_by_its_letters() -> None:
     assert "2 % is allowed for a metric" in whys(found)[0]
 
 
+@pytest.mark.figures
 def test_pictures_in_html() -> None:
     bars, curves = png(BARS), png(CURVES)
     assert compare_cell(1, [html(embedded(bars))], [html(embedded(bars))]).verdict == "same"
@@ -642,6 +654,7 @@ def test_a_video_is_compared_by_its_bytes() -> None:
     assert compare_cell(1, [html(video.format("AAAA"))], [html(video.format("AAAA") + " ")]).verdict == "same"
 
 
+@pytest.mark.figures
 def test_pictures_for_the_report() -> None:
     old, new = (picture_of(drawing(svg(source))) for source in (BARS, BARS.replace("0.88", "0.70")))
     assert old is not None
@@ -665,6 +678,7 @@ def _is_red(pixel: Any) -> bool:
     return bool(pixel[0] > 180 and pixel[1] < 120)
 
 
+@pytest.mark.figures
 def test_a_figure_that_differs_takes_half_a_second() -> None:
     source = CURVES.replace("(5.8, 3.2)", "(8, 5)")
     old, new = drawing(svg(source)), drawing(svg(source.replace('"#d62728"', '"#2ca02c"')))
@@ -731,6 +745,7 @@ def test_odd_outputs_are_compared_all_the_same(name: str) -> None:
         assert picture_of(odd) is None or name in ("huge-svg",)
 
 
+@pytest.mark.figures
 def test_a_broken_figure_says_so() -> None:
     found = compare_cell(1, [drawing(svg(BARS))], [drawing(svg(BARS)[:-30])])
     assert "can't be drawn" in whys(found)[0]

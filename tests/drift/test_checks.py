@@ -130,6 +130,7 @@ def held(tiny: Tiny) -> Records:
     return Records.from_json(git(tiny.root / "_build/remote.git", "show", "checks:checks.json").encode())
 
 
+@pytest.mark.processes
 def test_publish_and_fetch(shared: Tiny) -> None:
     assert "there is no branch checks" in checks(shared, "fetch", "origin").out
     assert checks(shared, "note", "drift", "--outcome", "success", "--link", LINK).code == 0
@@ -152,6 +153,7 @@ def test_publish_and_fetch(shared: Tiny) -> None:
     assert git(shared.root, "branch", "--list") == ""
 
 
+@pytest.mark.processes
 def test_two_machines_publish_at_once(shared: Tiny, tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any) -> None:
     other = Checks(tmp_path_factory.mktemp("other"))
     other.note_page("theirs", page(ago(1)))
@@ -171,6 +173,7 @@ def test_two_machines_publish_at_once(shared: Tiny, tmp_path_factory: pytest.Tem
     assert Checks(shared.root).read()[0].keys() == {"ours", "theirs"}
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
@@ -193,6 +196,7 @@ def test_a_branch_that_holds_something_else_is_left_alone(shared: Tiny, content:
     assert Checks(shared.root).read()[0].keys() == {"days/one"}
 
 
+@pytest.mark.processes
 def test_bad_input_is_one_sentence(shared: Tiny) -> None:
     for arguments, code, said in (
         (("note", "a b", "--outcome", "success"), 2, "a b is no name of a job, like drift or outputs"),
@@ -214,6 +218,7 @@ def test_bad_input_is_one_sentence(shared: Tiny) -> None:
     assert not (shared.root / "days/_build").exists(), "nothing is made where there is no course"
 
 
+@pytest.mark.sphinx
 @pytest.mark.parametrize("value", ["[drift]", "{drift: 0}", "{drift: soon}", "{a b: 3}", "{drift: true}"])
 def test_the_option_takes_jobs_with_days(tiny: Tiny, value: str) -> None:
     config = CONFIG.replace("heading_anchors: 3", f"heading_anchors: 3, coursebook_jobs: {value}")
@@ -384,11 +389,13 @@ def test_a_course_that_names_no_job_hears_of_none(course: Tiny) -> None:
     assert title(course)[1] == GOOD
 
 
+@pytest.mark.sphinx
 def test_a_course_without_code_has_no_badge(tiny: Tiny) -> None:
     assert tiny.build().code == 0
     assert not {"badge.svg", "freshness.json", "freshness.html"} & tiny.site().keys()
 
 
+@pytest.mark.processes
 def test_a_remote_that_is_gone_is_an_error(shared: Tiny) -> None:
     shutil.rmtree(shared.root / "_build/remote.git")
     with pytest.raises(CourseError, match="origin: git can't read from it"):

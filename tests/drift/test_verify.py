@@ -445,6 +445,7 @@ def test_outputs_diff_says_what_a_reader_sees_otherwise(tiny: Tiny) -> None:
     assert "`days/one`" in (report / "report.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("commit", ["nowhere", "HEAD^{tree}", "--all"])
 def test_outputs_diff_of_no_commit(tiny: Tiny, commit: str) -> None:
     tiny.cells("print(1)")
@@ -544,6 +545,7 @@ def test_a_page_remembers_the_tolerance_of_its_cells(tiny: Tiny) -> None:
     assert Page.read(tiny.root, Path("days/one.md"), recall(tiny.root)).cells == read.cells
 
 
+@pytest.mark.sphinx
 def test_a_page_may_show_how_a_code_cell_is_written(tiny: Tiny) -> None:
     shown = "````markdown\n```{code-cell} python\nprint(1)\n```\n````\n"
     tiny.write({"days/one.md": f"# Day one\n\n{shown}"})

@@ -622,6 +622,7 @@ def status(tiny: Tiny) -> str:
     return tiny.capture()[0]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("address", "said"),
     [
@@ -645,6 +646,7 @@ def test_an_address_without_a_scheduler(tiny: Tiny, address: str, said: str, mon
     assert done.err.count("\n") == 1
 
 
+@pytest.mark.processes
 def test_an_address_with_something_else(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     class Refuses(socketserver.BaseRequestHandler):
         def handle(self) -> None:  # like a server of web pages, as Dask's own dashboard is one
@@ -661,6 +663,7 @@ def test_an_address_with_something_else(tiny: Tiny, monkeypatch: pytest.MonkeyPa
     assert (done.code, done.err) == (1, f"error {address}: {said}\n")
 
 
+@pytest.mark.processes
 def test_without_dask_the_extra_is_named(tiny: Tiny) -> None:
     code = (
         "import sys; sys.modules['distributed'] = None; from coursebook.cli import main; "
@@ -857,6 +860,7 @@ def packed(tiny: Tiny, folder: Path, inputs: Sequence[str] = ()) -> tuple[Parcel
         return made, [member.name + "/" * member.isdir() for member in archive]
 
 
+@pytest.mark.processes
 def test_a_parcel_without_git(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("parcel")
     tiny.cells("print(1)").write(
@@ -886,6 +890,7 @@ def test_a_parcel_without_git(tiny: Tiny, tmp_path_factory: pytest.TempPathFacto
     assert (folder / "x/data/a.csv").read_text() == "b"
 
 
+@pytest.mark.processes
 def test_a_parcel_holds_what_git_knows_and_what_pages_read(
     tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -920,6 +925,7 @@ def test_a_parcel_holds_what_git_knows_and_what_pages_read(
     assert not (made.path.parent / "x/secret/answers.csv").read_text(), "of what was only listed the name alone"
 
 
+@pytest.mark.processes
 def test_an_ignored_page_takes_nothing_else_along(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> None:
     tiny.cells("print(1)").write({".gitignore": "/days/\nsecrets.json\n", "secrets.json": "", "days/answers.csv": ""})
     checkout(tiny.root)
@@ -927,6 +933,7 @@ def test_an_ignored_page_takes_nothing_else_along(tiny: Tiny, tmp_path_factory: 
     assert packed(tiny, folder / "1")[1] == sorted([*known, "days/one.md"])
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere both names are one file's")
 def test_git_may_spell_otherwise_what_it_knows(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> None:
     toc, git = "e\u0301.md", "\u00e9.md"
@@ -942,6 +949,7 @@ def test_git_may_spell_otherwise_what_it_knows(tiny: Tiny, tmp_path_factory: pyt
     assert packed(tiny, tmp_path_factory.mktemp("parcel") / "1")[1] == [".gitignore", toc, git]
 
 
+@pytest.mark.processes
 def test_a_course_that_a_checkout_ignores_travels_as_without_git(
     tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -955,6 +963,7 @@ def test_a_course_that_a_checkout_ignores_travels_as_without_git(
     assert {*names} == {"_config.yml", "_toc.yml", "index.md", "days/one.md", "data.csv", "kept.txt"}
 
 
+@pytest.mark.processes
 def test_of_ignored_files_in_a_folder_that_a_page_listed_only_the_names_travel(
     tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -970,6 +979,7 @@ def test_of_ignored_files_in_a_folder_that_a_page_listed_only_the_names_travel(
     assert not [*(folder / "x/data/sub").iterdir()]
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
 @pytest.mark.parametrize("is_tracked", [False, True], ids=["new", "tracked"])
 def test_behind_a_link_git_ignores_what_it_ignores_elsewhere(
@@ -1004,6 +1014,7 @@ def test_behind_a_link_git_ignores_what_it_ignores_elsewhere(
     assert {*names} == own | {"beside/a.csv", "one", "disk/large.csv"}
 
 
+@pytest.mark.processes
 def test_no_parcel_of_a_checkout_that_git_does_not_trust(
     tiny: Tiny, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1013,6 +1024,7 @@ def test_no_parcel_of_a_checkout_that_git_does_not_trust(
         packed(tiny, tmp_path_factory.mktemp("parcel") / "1")
 
 
+@pytest.mark.processes
 def test_no_parcel_where_git_can_not_tell(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> None:
     checkout(tiny.cells("print(1)").root)
     (tiny.root / ".git/index").write_text("damaged")
@@ -1026,6 +1038,7 @@ def checkout(root: Path) -> None:
         subprocess.run([*git, *arguments], check=True)
 
 
+@pytest.mark.processes
 def test_a_parcel_has_a_limit(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parcel, "LIMIT", 10**6)
     tiny.cells("print(1)").write({"data/big.bin": bytes(2 * 10**6)})
@@ -1033,6 +1046,7 @@ def test_a_parcel_has_a_limit(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.Mo
         packed(tiny, tmp_path.parent / "too big")
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform != "linux", reason="makes files of names that other systems don't have")
 @pytest.mark.parametrize("has_git", [True, False], ids=["git", "no git"])
 def test_a_parcel_carries_every_name(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory, has_git: bool) -> None:

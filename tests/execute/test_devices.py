@@ -87,6 +87,7 @@ class Machine:
         return re.sub(r"<[^>]+>", "", self.tiny.html(docname))
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("listed", "visible", "found"),
     [
@@ -112,6 +113,7 @@ def test_the_gpus_of_a_machine(
     assert [name[:12] for name in gpus_here()] == found
 
 
+@pytest.mark.processes
 def test_without_the_tool_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert gpus_here() == ()
@@ -263,6 +265,7 @@ def test_a_page_that_no_longer_asks_for_a_gpu_is_executed_without_one(machine: M
     assert machine.row()["provenance"]["device"] == "cpu"
 
 
+@pytest.mark.sphinx
 def test_an_unknown_device_is_named(tiny: Tiny) -> None:
     built = tiny.cells("1", head=GPU_HEAD.replace("gpu", "tpu")).build()
     assert built.code == 1

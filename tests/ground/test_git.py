@@ -35,6 +35,7 @@ def _dates(root: Path) -> list[datetime.datetime | None]:
     return [span.last for span in history_of(root, root / "_build/history.json").values()]
 
 
+@pytest.mark.processes
 def test_in_a_hook_of_another_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commits = {name: _repository(tmp_path / name, year) for name, year in (("course", 2024), ("other", 2020))}
     course, other = tmp_path / "course", tmp_path / "other"
@@ -49,6 +50,7 @@ def test_in_a_hook_of_another_repository(tmp_path: Path, monkeypatch: pytest.Mon
     assert _dates(course) == [None]
 
 
+@pytest.mark.processes
 def test_without_a_repository_or_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert commit_of(tmp_path) == ""

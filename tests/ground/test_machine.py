@@ -86,6 +86,7 @@ def test_a_system_that_does_not_tell_limits_nothing(tmp_path: Path) -> None:
     assert descendants(1, tmp_path / "proc") == []
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux tells of processes in /proc")
 def test_what_a_process_has_started_is_found_beyond_its_session() -> None:
     code = "import subprocess\nsubprocess.run(['sh', '-c', 'echo; read x'], start_new_session=True)"

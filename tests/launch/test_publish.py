@@ -75,6 +75,7 @@ def seen(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
 
 
+@pytest.mark.processes
 def test_first_then_nothing_then_what_differs(course: Path, remote: Path) -> None:
     first = again(course, ONE)
     assert first.added == tuple(sorted(ONE))
@@ -97,6 +98,7 @@ def test_first_then_nothing_then_what_differs(course: Path, remote: Path) -> Non
     git(remote, "fsck", "--strict")
 
 
+@pytest.mark.processes
 def test_content_is_published_as_it_is(course: Path, remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (course.parent / "gitconfig").write_text("[core]\n\tautocrlf = true\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(course.parent / "gitconfig"))
@@ -105,6 +107,7 @@ def test_content_is_published_as_it_is(course: Path, remote: Path, monkeypatch: 
     assert held(remote) == files
 
 
+@pytest.mark.processes
 def test_a_dry_run_writes_nothing(course: Path, remote: Path) -> None:
     before = seen(remote)
     assert again(course, ONE, dry_run=True) == Published(None, added=tuple(sorted(ONE)))
@@ -116,6 +119,7 @@ def test_a_dry_run_writes_nothing(course: Path, remote: Path) -> None:
     assert again(course, ONE, dry_run=True) == Published(commit)
 
 
+@pytest.mark.processes
 def test_the_checkout_is_untouched(course: Path, remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Dirty, staged and untracked files stay, and git's own index isn't even refreshed; within a hook, too."""
     (course / "index.md").write_text("# Changed\n")
@@ -137,6 +141,7 @@ def test_the_checkout_is_untouched(course: Path, remote: Path, monkeypatch: pyte
     assert held(remote) == {"a": b""}
 
 
+@pytest.mark.processes
 def test_hooks_of_the_user_have_no_part_in_it(course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hook = tmp_path / "hooks/pre-push"
     hook.parent.mkdir()
@@ -166,6 +171,7 @@ def _other(course: Path) -> Callable[[], None]:
     return push
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("is_first", [True, False], ids=["first publication", "a later one"])
 @pytest.mark.parametrize("times", [1, ATTEMPTS], ids=["once", "each time"])
 def test_somebody_pushes_in_between(
@@ -203,6 +209,7 @@ def _hook(remote: Path, name: str, script: str) -> None:
     path.chmod(0o755)
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(os.name == "nt", reason="hooks are shell scripts")
 def test_somebody_pushes_while_the_remote_takes_ours(course: Path, remote: Path) -> None:
     first = again(course, ONE).commit
@@ -215,6 +222,7 @@ def test_somebody_pushes_while_the_remote_takes_ours(course: Path, remote: Path)
     assert git(remote, "rev-list", "--first-parent", "launch").splitlines() == [published.commit, theirs, first]
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(os.name == "nt", reason="hooks are shell scripts")
 def test_a_remote_that_refuses(course: Path, remote: Path) -> None:
     _hook(remote, "pre-receive", "echo 'launch is protected.' >&2; exit 1")
@@ -225,6 +233,7 @@ def test_a_remote_that_refuses(course: Path, remote: Path) -> None:
     assert git(remote, "for-each-ref") == ""
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("remote", "branch", "message"),
     [
@@ -265,23 +274,27 @@ def test_what_cannot_be(course: Path, remote: str, branch: str, message: str, mo
     assert git(course, "ls-remote", "origin") == before
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("name", ["", "/a", "a//b", "../a", "a/.git/config", "a/./b", "a/.GIT/x"])
 def test_names_that_git_cannot_keep(course: Path, name: str) -> None:
     with pytest.raises(CourseError, match="git can't keep a file of this name"):
         again(course, {name: b""})
 
 
+@pytest.mark.processes
 def test_a_file_and_a_folder_of_one_name(course: Path) -> None:
     with pytest.raises(CourseError, match="a/b/c: a/b can't be both a file and a folder"):
         again(course, {"a/b/c": b"", "a/b": b""})
 
 
+@pytest.mark.processes
 def test_without_git(course: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(CourseError, match=r"^git: the command isn't installed, or not on PATH$"):
         again(course, ONE)
 
 
+@pytest.mark.processes
 def test_a_course_that_is_no_checkout_and_nobody_known(course: Path, remote: Path, tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.mkdir()
@@ -368,6 +381,7 @@ def server(remote: Path) -> Iterator[str]:
     thread.join()
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(
     not shutil.which("git-http-backend", path=git(ROOT, "--exec-path")), reason="git has no server for HTTP here"
 )

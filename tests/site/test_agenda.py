@@ -98,6 +98,7 @@ Some text.
 """
 
 
+@pytest.mark.sphinx
 def test_html(tiny: Tiny) -> None:
     built = tiny.write({"days/one.md": DAY}).build()
     assert built.code == 0, built.err
@@ -114,6 +115,7 @@ def test_html(tiny: Tiny) -> None:
     assert "Debrief, in an item that goes on" in box
 
 
+@pytest.mark.sphinx
 def test_other_builders_show_a_list(tiny: Tiny) -> None:
     from sphinx.application import Sphinx
     from sphinx.util.docutils import docutils_namespace
@@ -136,6 +138,7 @@ def test_other_builders_show_a_list(tiny: Tiny) -> None:
         assert "<li>" not in text
 
 
+@pytest.mark.sphinx
 def test_lengths_from_a_start(tiny: Tiny) -> None:
     agenda = "# D\n\n```{agenda}\n:start: 1:00pm\n:title: Plan\n\n- 5 min: In\n- 1 h 10 min: Work\n```\n"
     assert tiny.write({"days/one.md": agenda}).build().code == 0
@@ -158,6 +161,7 @@ BAD = {
 }
 
 
+@pytest.mark.sphinx
 def test_errors_are_located_and_fail_even_lenient_builds(tiny: Tiny) -> None:
     told = {}
     for name, (items, line, problem) in BAD.items():
@@ -174,6 +178,7 @@ def test_errors_are_located_and_fail_even_lenient_builds(tiny: Tiny) -> None:
     assert built.err.endswith("10 errors\n")
 
 
+@pytest.mark.sphinx
 def test_a_gap_warns(tiny: Tiny) -> None:
     page = "# Day one\n\n```{agenda}\n- 10:45-10:55am: A\n- 11:00-11:20am: B\n```\n"
     tiny.write({"days/one.md": page})
@@ -185,6 +190,7 @@ def test_a_gap_warns(tiny: Tiny) -> None:
     assert "warning days/one.md:5: agenda: nothing happens" in lenient.out
 
 
+@pytest.mark.sphinx
 def test_an_empty_agenda_is_an_error(tiny: Tiny) -> None:
     built = tiny.write({"days/one.md": "# Day one\n\n```{agenda}\n```\n"}).build()
     assert built.code == 1

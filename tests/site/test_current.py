@@ -813,6 +813,7 @@ def read_again(tiny: Tiny, changed: dict[str, str | bytes | None]) -> set[str]:
     return {name for name, look in looks().items() if before.get(name) != look}
 
 
+@pytest.mark.sphinx
 def test_what_bears_a_label_goes_to_another_page(tiny: Tiny) -> None:
     toc = "format: jb-book\nroot: index\nchapters:\n  - file: days/one\n  - file: days/two\n"
     tiny.write({"_config.yml": CONFIG.replace("[coursebook]", "[coursebook, sphinx_exercise]"), "_toc.yml": toc})
@@ -827,6 +828,7 @@ def test_what_bears_a_label_goes_to_another_page(tiny: Tiny) -> None:
     assert tiny.site() == anew(tiny)
 
 
+@pytest.mark.sphinx
 def test_files_that_the_configuration_names_and_files_that_pages_show(tiny: Tiny) -> None:
     dot = '<svg xmlns="http://www.w3.org/2000/svg" width="{}" height="9"/>'
     config = CONFIG.replace("amsmath", "html_image, amsmath").replace("config: {", "config: {html_extra_path: [more], ")
@@ -872,6 +874,7 @@ def test_pictures_that_a_page_puts_out_don_t_have_it_read_again(tiny: Tiny) -> N
     assert read_again(tiny, {"index.md": "# Home\n\nAnother text.\n"}) == {"index"}
 
 
+@pytest.mark.sphinx
 def test_a_formula_in_a_title_is_one_wherever_the_title_stands(tiny: Tiny) -> None:
     tiny.write({"days/one.md": "# Day one\n\nOn $x$.\n"})
     assert tiny.build().code == 0
@@ -883,6 +886,7 @@ def test_a_formula_in_a_title_is_one_wherever_the_title_stands(tiny: Tiny) -> No
     assert tiny.site() == anew(tiny)
 
 
+@pytest.mark.sphinx
 def test_a_picture_that_suits_better_takes_its_place(tiny: Tiny) -> None:
     dot = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
     tiny.write({"index.md": "# A\n\n```{image} pictures/a.*\n```\n\n![x](pictures/b.png)\n", "pictures/a.png": b"png"})
@@ -905,6 +909,7 @@ def test_a_picture_that_suits_better_takes_its_place(tiny: Tiny) -> None:
     assert tiny.site() == anew(tiny)
 
 
+@pytest.mark.sphinx
 def test_lists_of_what_stands_in_other_pages(tiny: Tiny) -> None:
     config = CONFIG.replace("[coursebook]", "[coursebook, sphinx.ext.todo]")
     config = config.replace("config: {", "config: {todo_include_todos: true, ")

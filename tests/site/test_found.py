@@ -108,6 +108,7 @@ def days(root: Path) -> dict[str, tuple[str | None, str | None]]:
 # ---------------------------------------------------------------------------------------------------------------- dates
 
 
+@pytest.mark.processes
 def test_dates_are_those_that_git_knows(tmp_path: Path) -> None:
     origin = tmp_path / "origin"
     root = origin / "the course"
@@ -416,6 +417,7 @@ def made(site: dict[str, bytes]) -> dict[str, object]:
     return files | pages
 
 
+@pytest.mark.sphinx
 def test_a_policy_counts_what_stands_in_every_folder(tiny: Tiny) -> None:
     config = CONFIG.replace("config: {", "config: {html_extra_path: [more], ")
     toc = "format: jb-book\nroot: index\nchapters:\n  - file: _days/one\n"

@@ -8,9 +8,9 @@ import itertools
 import json
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from subprocess import DEVNULL, Popen, TimeoutExpired  # by name: the tests have another, which forks instead
 from typing import Any
 
 from .forked import Forked
@@ -35,10 +35,10 @@ class ForkServer:
         ours, theirs = socket.socketpair()
         self._control, self._heard, self._unsent = ours, b"", b""
         self._numbers = itertools.count(1)
-        self._process = subprocess.Popen(
+        self._process = Popen(
             [sys.executable, "-m", "coursebook.execute.forkserver", str(theirs.fileno()), str(os.getpid())],
             pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
+            stdin=DEVNULL,
             env=dict(environment),
             start_new_session=True,
         )
@@ -133,7 +133,7 @@ class ForkServer:
             self._process.kill()  # it has no kernels yet, and would import to the end before it listens
         try:
             self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
+        except TimeoutExpired:
             self._process.kill()
             self._process.wait()
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE, Popen  # by name: the tests have another, which forks instead
 from typing import TYPE_CHECKING
 
 from ..ground import plain, with_bytecode
@@ -69,10 +69,10 @@ class RenderingProcess:
         with aside.open("wb") as written:
             # Opened twice, because reading in a file that was inherited would move where the others write.
             self._aside, self._rest, self._last = aside.open(encoding="utf-8", errors="replace"), "", ""
-            self._process = subprocess.Popen(
+            self._process = Popen(
                 [sys.executable, "-P", "-m", "coursebook.site.sphinx.renderer", str(self._root), str(os.getpid())],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdin=PIPE,
+                stdout=PIPE,
                 stderr=written,
                 env=with_bytecode(self._root),
             )
