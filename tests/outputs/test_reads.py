@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_store import notebook
 
 from conftest import HEAD
 from coursebook.course.page import Page
@@ -16,7 +17,6 @@ from coursebook.outputs.fingerprint import cell_digests, code_digest
 from coursebook.outputs.provenance import Provenance
 from coursebook.outputs.reads import cell_inputs, published_files
 from coursebook.outputs.store import Store
-from test_store import notebook
 
 MODULES = {
     "days/helper.py": "import first\nfrom pack import sub\n\n\ndef check():\n    import answers\n",

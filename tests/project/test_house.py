@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,11 @@ PACKAGES = sorted(path.parent for path in HOUSE.rglob("__init__.py") if path.par
 MOST_LINES, LONGEST_FUNCTION = 300, 60
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def name_of(path: Path) -> str:
     """A module's full name, a package's where it is the package's own file."""
     return ".".join(path.relative_to(HOUSE.parent).with_suffix("").parts).removesuffix(".__init__")
@@ -25,7 +31,7 @@ def name_of(path: Path) -> str:
 def imported(path: Path) -> Iterator[tuple[str, ast.ImportFrom]]:
     """The modules of ours that a module takes names from, each with its statement."""
     package = name_of(path if path.name == "__init__.py" else path.parent).split(".")
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = package[: len(package) - node.level + 1]
             yield ".".join([*base, *filter(None, [node.module])]), node
@@ -47,7 +53,7 @@ def test_a_package_takes_from_another_what_that_hands_on() -> None:
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.relative_to(HOUSE).as_posix())
 def test_what_a_package_hands_on_is_what_type_checkers_see(package: Path) -> None:
-    tree = ast.parse((package / "__init__.py").read_text(encoding="utf-8"))
+    tree = parsed(package / "__init__.py")
     assert ast.get_docstring(tree), "a sentence says what the package is for"
     lazy = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "lazily"]
     if not lazy:
@@ -78,7 +84,7 @@ def test_what_is_handed_on_is_used_elsewhere() -> None:
         for alias in node.names
     }
     for package in PACKAGES:
-        tree = ast.parse((package / "__init__.py").read_text(encoding="utf-8"))
+        tree = parsed(package / "__init__.py")
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "lazily":
                 for names in ast.literal_eval(node.args[1]).values():
@@ -92,7 +98,7 @@ def test_files_and_functions_are_short() -> None:
         text = path.read_text(encoding="utf-8")
         if len(text.splitlines()) > MOST_LINES:
             long.append(f"{path.relative_to(ROOT)}: {len(text.splitlines())} lines")
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 lines = (node.end_lineno or 0) - node.lineno + 1
                 if lines > LONGEST_FUNCTION:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from conftest import CONFIG, Tiny
+
+pytestmark = pytest.mark.sphinx
 
 LOUD = """
 from sphinx.util import logging
