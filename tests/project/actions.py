@@ -21,7 +21,7 @@ from conftest import ROOT
 
 WORKFLOWS = ROOT / ".github/workflows"
 _TOKEN = re.compile(r"\s*(&&|\|\||==|!=|[!(),]|'(?:[^']|'')*'|-?\d+(?:\.\d+)?|[A-Za-z_][\w-]*(?:\.(?:[\w-]+|\*))*)")
-_CONTEXTS = ("github", "env", "inputs", "needs", "steps", "job", "runner")
+_CONTEXTS = ("github", "env", "inputs", "needs", "steps", "job", "runner", "vars")
 
 
 def load(name: str) -> dict[str, Any]:
@@ -155,6 +155,7 @@ class Runner:
     fails: Mapping[str, str] = field(default_factory=dict)
     runs: Callable[[str, Path, Mapping[str, str]], tuple[int, str]] | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    vars: Mapping[str, Any] = field(default_factory=dict)
 
     def workflow(self, name: str) -> dict[str, Job]:
         """Every job, each after those that it needs."""
@@ -168,7 +169,7 @@ class Runner:
         job = content["jobs"][name]
         needs = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
         needed = {need: {"result": done[need].result, "outputs": done[need].outputs} for need in needs}
-        contexts = {"github": self.github, "inputs": self.inputs, "needs": needed}
+        contexts = {"github": self.github, "inputs": self.inputs, "needs": needed, "vars": self.vars}
         is_well = all(need["result"] == "success" for need in needed.values())
         root = self.folder / f"{workflow}-{name}-{len(list(self.folder.iterdir()))}"
         if not self._condition(job.get("if", "success()"), contexts, "success" if is_well else "failure"):

@@ -58,6 +58,11 @@ def answer(state, method, path, query, data):
                 raise Refused(422, "Validation Failed", "already_exists")
             state["labels"].append(data["name"])
             return data
+        case "GET", ["releases", "tags", tag]:
+            found = next((release for release in state["releases"] if release["tag_name"] == tag), None)
+            if found is None:
+                raise Refused(404, "Not Found")
+            return found
     raise Refused(404, "Not Found")
 
 
@@ -75,6 +80,30 @@ def one(state, kind, number):
     return found
 
 
+def known():
+    """The file with the state, and the state."""
+    file = Path(os.environ["GH_STATE"])
+    state = {"pulls": [], "issues": [], "labels": [], "releases": [], "requests": []}
+    return file, state | (json.loads(file.read_text()) if file.exists() else {})
+
+
+def release(arguments):
+    options = {"--title": "", "--notes-file": "", "--repo": ""}
+    given = [word for word in arguments if word != "--verify-tag"]
+    for name in options:
+        options[name] = given.pop(given.index(name) + 1)
+        given.remove(name)
+    tag, *files = given
+    assert options["--repo"] == "course/repo"
+    assert all(Path(name).is_file() for name in files)
+    file, state = known()
+    body = Path(options["--notes-file"]).read_text()
+    names = sorted(Path(name).name for name in files)
+    state["releases"].append({"tag_name": tag, "name": options["--title"], "body": body, "files": names})
+    file.write_text(json.dumps(state))
+    return 0
+
+
 def main(arguments):
     if not os.environ.get("GH_TOKEN"):
         print(
@@ -82,6 +111,8 @@ def main(arguments):
             file=sys.stderr,
         )
         return 4
+    if arguments[:2] == ["release", "create"]:
+        return release(arguments[2:])
     assert arguments[:2] == ["api", "--method"], arguments
     method, address, *rest = arguments[2:]
     assert rest in ([], ["--input", "-"]), rest
@@ -89,10 +120,7 @@ def main(arguments):
     url = urlsplit(address.replace("{owner}/{repo}", os.environ["GH_REPO"]))
     path = re.sub(r"^repos/course/repo", "", url.path)
     data = json.loads(sys.stdin.read()) if rest else None
-    file = Path(os.environ["GH_STATE"])
-    state = {"pulls": [], "issues": [], "labels": [], "requests": []}
-    if file.exists():
-        state |= json.loads(file.read_text())
+    file, state = known()
     state["requests"].append(f"{method} {path}")
     try:
         print(json.dumps(answer(state, method, path, parse_qs(url.query), data)))

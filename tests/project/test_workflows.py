@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import pytest
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+import coursebook
 from actions import WORKFLOWS, Expression, Job, Runner, commands, load, run
 from conftest import CONFIG, HEAD, ROOT, until
 from coursebook.drift.records import Records
@@ -35,20 +37,23 @@ MAY = {
     ("outputs", "propose"): {"contents": "write", "pull-requests": "write"},
     ("outputs", "record"): {"contents": "write", "issues": "write"},
     ("drift", "record"): {"contents": "write", "issues": "write"},
+    ("release", "release"): {"contents": "write"},
+    ("release", "pypi"): {"contents": "read", "id-token": "write"},
 }
 # Steps that aren't run here, by workflow, job and name, and why.
 NOT_RUN = {
     ("site", "test", "Linters and tests"): "it is what runs this test",
     ("site", "deploy", "Publish on GitHub Pages"): "GitHub's own service",
     ("drift", "canary", "Execute afresh and compare"): "installs the newest packages, hundreds of megabytes",
+    ("release", "pypi", "Upload"): "PyPI's own service",
     ("steps", "steps", "In steps as from nothing"): "takes hours; a few of its steps are among the tests",
 }
 # Steps that must fail here, and what they say: a machine without a GPU can't prove one, whatever nvidia-smi claims.
 NO_GPU = {"Prove the GPU": "there is no GPU here: torch 2."}
 
 
-def test_the_four_are_there() -> None:
-    assert NAMES == ["drift", "outputs", "site", "steps"]
+def test_the_five_are_there() -> None:
+    assert NAMES == ["drift", "outputs", "release", "site", "steps"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -76,7 +81,12 @@ def test_a_job_may_what_it_must(name: str, job: str) -> None:
     assert workflow["concurrency"]["group"]
     text = json.dumps(content)
     assert "secrets" not in text
-    if "write" in text and name != "site":
+    if name == "release":
+        assert workflow["on"] == {"push": {"tags": ["v*"]}}
+        steps = [step["name"] for step in workflow["jobs"]["build"]["steps"]]
+        assert steps.index("Check the tag") < steps.index("Build sdist and wheel"), "only what is on main"
+        assert job == "build" or content["needs"]
+    elif "write" in text and name != "site":
         assert "github.ref == 'refs/heads/main'" in content["if"] or content["needs"], "only what main says"
 
 
@@ -145,7 +155,7 @@ def test_one_place_says_where_pages_are_executed() -> None:
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("name", [name for name in NAMES if any(workflow == name for workflow, _ in MAY)])
+@pytest.mark.parametrize("name", ["drift", "outputs", "site"])
 def test_git_is_let_in_by_the_token_of_the_step(name: str) -> None:
     """Asked of git itself, with what the workflow sets."""
     given = {
@@ -239,7 +249,9 @@ def test_actionlint_finds_nothing(actionlint: list[str], tmp_path: Path) -> None
     assert 'undefined variable "nowhere"' in bad.stdout
     files = [str(path) for path in sorted(WORKFLOWS.glob("*.yml"))]
     done = subprocess.run([*actionlint, *files], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+    # The one from npm is older than https://docs.github.com/en/actions/reference/workflows-and-actions/contexts#vars-context
+    found = [row for row in done.stdout.splitlines() if 'undefined variable "vars"' not in row]
+    assert (done.returncode, found) == (0, []), done.stdout + done.stderr
 
 
 # The steps, run ------------------------------------------------------------------------------------------------------
@@ -525,6 +537,73 @@ def test_the_canary_asks_for_what_verify_takes() -> None:
         step = next(s for s in load("drift")["jobs"][job]["steps"] if s["name"] == "Execute afresh and compare")
         words = step["run"].split()
         _parser().parse_args(words[words.index("verify") :])
+
+
+def released(
+    repository: Repository, changelog: str = "# Changelog\n\n## 0.1.0 (2027-02-18)\n\n- All of it.\n"
+) -> Runner:
+    """A machine for the tag v0.1.0 of a repository whose changelog is that."""
+    made = changelog.replace("0.1.0", coursebook.__version__)
+    repository.commit({"README.md": "# Coursebook\n", "LICENSE": "MIT\n", "CHANGELOG.md": made})
+    runner = repository.runner()
+    runner.github["ref_name"] = f"v{coursebook.__version__}"
+    return runner
+
+
+def test_a_tag_makes_a_release(repository: Repository) -> None:
+    runner, version = released(repository), coursebook.__version__
+    jobs = runner.workflow("release")
+    assert [job.result for job in jobs.values()] == ["success", "success", "skipped"], (
+        "PyPI only where somebody says so"
+    )
+    files = [f"coursebook-{version}-py3-none-any.whl", f"coursebook-{version}.tar.gz"]
+    (release,) = repository.github["releases"]
+    assert release == {"tag_name": f"v{version}", "name": f"v{version}", "body": "- All of it.\n", "files": files}
+    with zipfile.ZipFile(repository.folder / "artifacts/dist" / files[0]) as wheel:
+        names = set(wheel.namelist())
+    sources = {path for path in (repository.source / "src").rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert {path.relative_to(repository.source / "src").as_posix() for path in sources} <= names
+    assert "coursebook/py.typed" in names
+    again = runner.job("release", "release", jobs)
+    assert again.result == "failure"
+    assert f"error: there is a release v{version} already" in again["Make the release"].said
+    runner.vars = {"PUBLISH_TO_PYPI": "true"}
+    pypi = runner.job("release", "pypi", jobs)
+    assert pypi.result == "success"
+    assert never_run(jobs, {"pypi": pypi}) == set()
+
+
+def test_the_same_sources_are_the_same_release(repository: Repository) -> None:
+    runner, built = released(repository), []
+    for _ in range(2):
+        assert runner.job("release", "build", {}).result == "success"
+        folder = repository.folder / "artifacts/dist"
+        built.append({path.name: path.read_bytes() for path in folder.iterdir()})
+        shutil.rmtree(folder)
+    assert built[0] == built[1]
+    assert len(built[0]) == 2
+
+
+def test_what_is_no_release(repository: Repository) -> None:
+    runner, version = released(repository, "# Changelog\n\n## Unreleased\n\n- All of it.\n"), coursebook.__version__
+    told = runner.job("release", "build", {})
+    assert told["Check the tag"].said.startswith(f"error: CHANGELOG.md has no section `## {version}`")
+    assert told["Build sdist and wheel"].outcome == "skipped"
+    wrong = f"error: the tag 'v9.9' is not v{version}, the version in src/coursebook/__init__.py\n"
+    assert script(repository, "release.py check v9.9") == (1, wrong)
+    (repository.source / "CHANGELOG.md").write_text(f"# Changelog\n\n## {version}\n\n- All of it.\n")
+    git(repository.source, "-c", "user.name=Z", "-c", "user.email=z@example.org", "commit", "-qam", "Not pushed")
+    code, said = script(repository, f"release.py check v{version}")
+    assert (code, said) == (1, f"error: v{version} is not on main: a release is made of what was tested there\n")
+    code, said = script(repository, "release.py upload")
+    assert code == 1
+    assert said.startswith("error: dist/ has to have coursebook-")
+
+
+def test_what_builds_and_uploads_is_locked() -> None:
+    lock = (ROOT / "requirements-dev.txt").read_text(encoding="utf-8")
+    for name in ("flit-core", "uv"):
+        assert re.search(rf"^{name}==[\d.]+ \\\n    --hash=sha256:", lock, re.MULTILINE), name
 
 
 # The scripts ---------------------------------------------------------------------------------------------------------
