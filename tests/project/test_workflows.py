@@ -550,6 +550,7 @@ def released(
     return runner
 
 
+@pytest.mark.processes
 def test_a_tag_makes_a_release(repository: Repository) -> None:
     runner, version = released(repository), coursebook.__version__
     jobs = runner.workflow("release")
@@ -573,6 +574,7 @@ def test_a_tag_makes_a_release(repository: Repository) -> None:
     assert never_run(jobs, {"pypi": pypi}) == set()
 
 
+@pytest.mark.processes
 def test_the_same_sources_are_the_same_release(repository: Repository) -> None:
     runner, built = released(repository), []
     for _ in range(2):
@@ -584,6 +586,7 @@ def test_the_same_sources_are_the_same_release(repository: Repository) -> None:
     assert len(built[0]) == 2
 
 
+@pytest.mark.processes
 def test_what_is_no_release(repository: Repository) -> None:
     runner, version = released(repository, "# Changelog\n\n## Unreleased\n\n- All of it.\n"), coursebook.__version__
     told = runner.job("release", "build", {})

@@ -114,6 +114,7 @@ def test_status(course: Tiny) -> None:
     check("`coursebook status --json`", json.loads(course.capture()[0])[0])
 
 
+@pytest.mark.sphinx
 def test_freshness(course: Tiny) -> None:
     jobs = "config: {coursebook_jobs: {other: 14}, "
     course.write({"_config.yml": CONFIG.replace("config: {", jobs)})
