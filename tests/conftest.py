@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -212,8 +213,19 @@ def site() -> Path:
     return ROOT / "_build/html"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fast tests first; what needs a browser is skipped where there is none, but never in CI."""
+def pytest_collection_finish() -> None:
+    """What stands now is no garbage: collectors, of which IPython calls one for each cell, needn't look at it again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Fast tests first; what needs a browser is skipped where there is none, but never in CI. What only repetition
+    shows is left out unless it is asked for."""
+    if "long" not in config.option.markexpr:
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
     rank = {name: number for number, name in enumerate(SLOW, 1)}
     items.sort(key=lambda item: max((rank[m.name] for m in item.iter_markers() if m.name in rank), default=0))
     for item in items:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import importlib
 import json
 import os
@@ -171,6 +170,8 @@ def _fork() -> int:
 
 
 def _become(module: str, request: dict[str, Any], descriptors: list[int]) -> NoReturn:
+    import fcntl  # only where there is forking
+
     try:
         # Out of the way of the numbers that they are to have.
         high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 512) for descriptor in descriptors]

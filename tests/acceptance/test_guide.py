@@ -36,7 +36,7 @@ ELSEWHERE = {
     ".venv/bin/python benchmarks/cluster.py --simulate": "is run by test_cluster.py",
     ".venv/bin/python benchmarks/drift.py": "its pairs are those of test_compare.py",
     ".venv/bin/python benchmarks/drift.py --repeat 10": "takes a quarter of an hour",
-    "COURSEBOOK_KILLS=50 .venv/bin/python -m pytest tests/acceptance/test_kill.py": "is that test, for longer",
+    "python3 scripts/test.py -m long tests/acceptance/test_kill.py": "is that test, for longer",
 }
 # Without a GPU this is what they must say; with one they must work.
 FAILS_WITHOUT_GPU = {"coursebook execute --device gpu": "no GPU here"}

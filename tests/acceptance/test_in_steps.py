@@ -1,7 +1,7 @@
 """A course that came about in steps is the course that is built from nothing: its site, its outputs, its status.
 
-Hypothesis makes the courses and the steps, and looks for the shortest way to a difference. A few steps here; with
-`COURSEBOOK_STEPS=1000` as many as that, which is what a scheduled job asks for.
+Hypothesis makes the courses and the steps, and looks for the shortest way to a difference. A few steps in an ordinary
+run; with `-m long` a thousand, or as many as COURSEBOOK_STEPS says, which is what a scheduled job asks for.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from hypothesis import HealthCheck, given, note, settings, strategies as st
 from changing import STEPS, Course, Workshop, happen
 
 kernel = pytest.mark.kernel
-STEPS_AT_LEAST = int(os.environ.get("COURSEBOOK_STEPS", "0"))
+STEPS_AT_LEAST = int(os.environ.get("COURSEBOOK_STEPS", "1000"))
 A_COURSE = 8  # steps at most
-
 # Each of them is followed by a build in half of the cases: what two changes do together is seen as well.
-steps = st.lists(
-    st.tuples(st.sampled_from(sorted(STEPS)), st.integers(0, 5), st.integers(0, 9), st.booleans()),
-    min_size=1 if not STEPS_AT_LEAST else A_COURSE,
-    max_size=A_COURSE,
+STEP = st.tuples(st.sampled_from(sorted(STEPS)), st.integers(0, 5), st.integers(0, 9), st.booleans())
+KINDS = {"imports": st.integers(0, 5), "styles": st.integers(0, 2), "deep": st.integers(0, 2), "links": st.booleans()}
+HOW = settings(
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
@@ -77,19 +79,19 @@ def in_steps_and_from_nothing(first: Course, taken: list[tuple[str, int, int, bo
 
 
 @kernel
-@pytest.mark.timeout(900 + 60 * STEPS_AT_LEAST)
-@settings(
-    max_examples=max(STEPS_AT_LEAST // A_COURSE, 2),
-    deadline=None,
-    derandomize=not STEPS_AT_LEAST,
-    database=None,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-@given(imports=st.integers(0, 5), style=st.integers(0, 2), deep=st.integers(0, 2), links=st.booleans(), taken=steps)
-def test_in_steps_as_from_nothing(
-    imports: int, style: int, deep: int, links: bool, taken: list[tuple[str, int, int, bool]]
-) -> None:
+@pytest.mark.timeout(900)
+@settings(HOW, max_examples=2, derandomize=True)
+@given(**KINDS, taken=st.lists(STEP, min_size=1, max_size=A_COURSE))
+def test_in_steps_as_from_nothing(taken: list[tuple[str, int, int, bool]], **kinds: int) -> None:
     note(f"{taken}")
-    found = in_steps_and_from_nothing(Course.first(imports, style, deep, links), taken)
-    assert not found, "\n".join(found)
+    assert (found := in_steps_and_from_nothing(Course.first(**kinds), taken)) == [], "\n".join(found)
+
+
+@kernel
+@pytest.mark.long
+@pytest.mark.timeout(900 + 60 * STEPS_AT_LEAST)
+@settings(HOW, max_examples=max(STEPS_AT_LEAST // A_COURSE, 1))
+@given(**KINDS, taken=st.lists(STEP, min_size=A_COURSE, max_size=A_COURSE))
+def test_many_steps_as_from_nothing(taken: list[tuple[str, int, int, bool]], **kinds: int) -> None:
+    note(f"{taken}")
+    assert (found := in_steps_and_from_nothing(Course.first(**kinds), taken)) == [], "\n".join(found)

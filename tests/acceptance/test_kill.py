@@ -1,7 +1,7 @@
 """SIGKILL while pages are executed, written and published: the store stays readable and valid, finished pages stay, the
 next build does the rest.
 
-`COURSEBOOK_KILLS=50` makes more of them than an ordinary run of the tests, at random moments after those.
+With `-m long` there are fifty of them (or as many as COURSEBOOK_KILLS says), at random moments after the first.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from coursebook.ground.layout import STAGE
 from coursebook.outputs.store import Store
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")]
-KILLS = int(os.environ.get("COURSEBOOK_KILLS", "3"))
+KILLS = int(os.environ.get("COURSEBOOK_KILLS", "50"))
 PAGES = 6
 MOMENTS = ("publishes", "writes", "executes")  # the last leaves something for the next build to do
 
 
 @pytest.mark.timeout(60 * max(KILLS, 10))
-def test_killed_builds(tiny: Tiny) -> None:
+@pytest.mark.parametrize("kills", [len(MOMENTS), pytest.param(KILLS, marks=pytest.mark.long)], ids=["few", "many"])
+def test_killed_builds(tiny: Tiny, kills: int) -> None:
     names = [f"days/p{number}" for number in range(PAGES)]
     toc = "format: jb-book\nroot: index\nchapters:\n" + "".join(f"  - file: {name}\n" for name in names)
     tiny.write({"_toc.yml": toc, "days/one.md": None})
@@ -37,7 +38,7 @@ def test_killed_builds(tiny: Tiny) -> None:
     store = Store(tiny.root)
     assert tiny.build().code == 0
     site, chance = tiny.site(), random.Random(8)
-    for number in range(KILLS):
+    for number in range(kills):
         moment = MOMENTS[number % len(MOMENTS)]
         later = 0.0 if number < len(MOMENTS) else chance.uniform(0, 0.5)
         seen = killed(tiny, moment, f"Home {number}", later)

@@ -484,6 +484,7 @@ def opened(path: Path, **options: Any) -> Iterator[BrowserPage]:
         browser.close()
 
 
+@pytest.mark.kernel
 @pytest.mark.browser
 def test_the_report_shows_figures_in_four_ways(tiny: Tiny) -> None:
     value(page(tiny, cell(DRAWS), cell(TABLE)), "1.0")
