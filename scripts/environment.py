@@ -1,4 +1,5 @@
-"""The project's own environment, `.venv`, made or refreshed from the locks. Standard library only.
+"""The project's own environment, `.venv` (or a light one beside it), made or refreshed from the locks. Standard library
+only.
 
 Nothing happens while the locks are the ones that were installed. An installation that was interrupted is begun anew.
 """
@@ -22,6 +23,9 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 # On Linux the registry's torch brings CUDA's libraries along, unpacked and in the installer's cache.
 FREE_GB = 12 if sys.platform == "linux" else 4
+# A lock without PyTorch, and the folder for what it installs.
+LIGHT, FREE_GB_LIGHT = "requirements-light.txt", 2
+VENV_LIGHT = ROOT / ".venv-light"
 
 
 class Stop(Exception):
@@ -49,11 +53,11 @@ def run(command: Sequence[str], *, cwd: Path | None = None) -> int:
             continue
 
 
-def ensure(locks: Sequence[str], *, use_venv: bool = True) -> Path:
+def ensure(locks: Sequence[str], *, use_venv: bool = True, venv: Path = VENV) -> Path:
     """The Python that has everything in `locks` (files below the root) and this project installed.
 
-    With `use_venv` it is `.venv`'s, which is made or refreshed if need be; otherwise, and where COURSEBOOK_NO_VENV=1 is
-    set, the running one, which is only checked. Raises Stop.
+    With `use_venv` it is that of `venv`, which is made or refreshed if need be; otherwise, and where
+    COURSEBOOK_NO_VENV=1 is set, the running one, which is only checked. Raises Stop.
     """
     if not use_venv or os.environ.get("COURSEBOOK_NO_VENV") == "1":
         missing = [
@@ -68,24 +72,24 @@ def ensure(locks: Sequence[str], *, use_venv: bool = True) -> Path:
         return Path(sys.executable)
     wanted = {name: _digest(ROOT / name) for name in locks}
     wanted["project"] = _project_digest()
-    if _is_current(wanted):
-        return _python()
+    if _is_current(venv, wanted):
+        return _python(venv)
     with _lock():
-        if not _is_current(wanted):  # another command may have made it while this one waited
-            _install(locks, wanted)
-    return _python()
+        if not _is_current(venv, wanted):  # another command may have made it while this one waited
+            _install(venv, locks, wanted)
+    return _python(venv)
 
 
-def _python() -> Path:
-    return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+def _python(venv: Path) -> Path:
+    return venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def _stamp() -> Path:
-    return VENV / "coursebook.json"
+def _stamp(venv: Path) -> Path:
+    return venv / "coursebook.json"
 
 
-def _begun() -> Path:
-    return VENV / "coursebook-installing"
+def _begun(venv: Path) -> Path:
+    return venv / "coursebook-installing"
 
 
 def _digest(path: Path) -> str:
@@ -102,50 +106,51 @@ def _project_digest() -> str:
     return hashlib.sha256(json.dumps([data["project"], data["build-system"]], sort_keys=True).encode()).hexdigest()
 
 
-def _is_current(wanted: dict[str, str]) -> bool:
+def _is_current(venv: Path, wanted: dict[str, str]) -> bool:
     try:
-        stamp = json.loads(_stamp().read_text(encoding="utf-8"))
+        stamp = json.loads(_stamp(venv).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     installed = stamp.get("locks", {})
-    return all(installed.get(name) == digest for name, digest in wanted.items()) and _works()
+    return all(installed.get(name) == digest for name, digest in wanted.items()) and _works(venv)
 
 
-def _works() -> bool:
+def _works(venv: Path) -> bool:
     """Whether .venv has a Python that runs: a moved folder or an upgraded system leaves one that doesn't."""
-    if not _python().exists():
+    if not _python(venv).exists():
         return False
-    probe = [str(_python()), "-c", "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))"]
+    probe = [str(_python(venv)), "-c", "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))"]
     return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
 
-def _install(locks: Sequence[str], wanted: dict[str, str]) -> None:
+def _install(venv: Path, locks: Sequence[str], wanted: dict[str, str]) -> None:
     started = time.monotonic()
     uv = shutil.which("uv")
-    is_new = _begun().exists() or not _works()
+    is_new = _begun(venv).exists() or not _works(venv)
     if is_new:
-        _check_machine(uv)
-        if _begun().exists():
+        _check_machine(uv, FREE_GB if venv == VENV else FREE_GB_LIGHT)
+        if _begun(venv).exists():
             _say("the last installation was interrupted; beginning anew")
-        _say(f"making {VENV} with Python {sys.version.split()[0]}" + (" and uv" if uv else ""))
-        if VENV.is_symlink() or VENV.is_file():
-            VENV.unlink()
-        shutil.rmtree(VENV, ignore_errors=True)
+        _say(f"making {venv} with Python {sys.version.split()[0]}" + (" and uv" if uv else ""))
+        if venv.is_symlink() or venv.is_file():
+            venv.unlink()
+        shutil.rmtree(venv, ignore_errors=True)
         make = (
-            [uv, "venv", "--quiet", "--python", sys.executable, str(VENV)]
+            [uv, "venv", "--quiet", "--python", sys.executable, str(venv)]
             if uv
-            else [sys.executable, "-m", "venv", str(VENV)]
+            else [sys.executable, "-m", "venv", str(venv)]
         )
         _step(make, "the virtual environment could not be made")
-    _stamp().unlink(missing_ok=True)
-    _begun().touch()
+    _stamp(venv).unlink(missing_ok=True)
+    _begun(venv).touch()
     install = (
-        [uv, "pip", "install", "--python", str(_python())]
+        [uv, "pip", "install", "--python", str(_python(venv))]
         if uv
-        else [str(_python()), "-m", "pip", "install", "--disable-pip-version-check"]
+        else [str(_python(venv)), "-m", "pip", "install", "--disable-pip-version-check"]
     )
     files = [part for name in locks for part in ("-r", str(ROOT / name))]
-    cost = " (about 5 GB with CUDA's libraries; a few minutes)" if is_new and sys.platform == "linux" else ""
+    is_large = is_new and venv == VENV and sys.platform == "linux"
+    cost = " (about 5 GB with CUDA's libraries; a few minutes)" if is_large else ""
     _say("installing " + " and ".join(locks) + cost)
     try:
         # Nothing is taken but the files that were there when the lock was compiled.
@@ -155,16 +160,16 @@ def _install(locks: Sequence[str], wanted: dict[str, str]) -> None:
         _step([*install, "--quiet", *project], "the project could not be installed")
     except Stop:
         if not is_new:  # refused, not cut off: what was installed before still works
-            _begun().unlink()
+            _begun(venv).unlink()
         raise
-    passing = _stamp().with_suffix(".new")
+    passing = _stamp(venv).with_suffix(".new")
     passing.write_text(json.dumps({"locks": wanted}, indent=1), encoding="utf-8")
-    passing.replace(_stamp())
-    _begun().unlink()
+    passing.replace(_stamp(venv))
+    _begun(venv).unlink()
     _say(f"the environment is ready after {time.monotonic() - started:.0f} s")
 
 
-def _check_machine(uv: str | None) -> None:
+def _check_machine(uv: str | None, needed: int) -> None:
     if not uv:
         for name in ("venv", "ensurepip"):
             if importlib.util.find_spec(name) is None:
@@ -174,8 +179,8 @@ def _check_machine(uv: str | None) -> None:
                     f"python{version}-venv`) or install uv, then run the same command again"
                 )
     free = shutil.disk_usage(ROOT).free / 1e9
-    if free < FREE_GB:
-        raise Stop(f"{free:.1f} GB are free on the disk of {ROOT}, and the installation takes up to {FREE_GB} GB")
+    if free < needed:
+        raise Stop(f"{free:.1f} GB are free on the disk of {ROOT}, and the installation takes up to {needed} GB")
 
 
 def _step(command: Sequence[str], problem: str) -> None:

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Compile requirements.txt and requirements-dev.txt, the universal locks, from pyproject.toml with uv, and from
-binder/requirements.in what Binder installs, in the same versions. Each package has the hashes of its files.
+"""Compile requirements.txt, requirements-dev.txt and requirements-light.txt, the universal locks, from pyproject.toml
+with uv, and from binder/requirements.in what Binder installs, in the same versions. Each package has the hashes of its
+files.
 
 python3 scripts/lock.py                 add what is new, keep every version that still fits
 python3 scripts/lock.py --upgrade       take the newest versions
@@ -24,13 +25,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# The second is the first and what the tests and linters need, with every common version the same.
+# The second is the first and what the tests and linters need, the third what the fast tests need, which is no PyTorch;
+# with every common version the same.
 LOCKS = {
     "requirements.txt": ["--extra", "course", "--extra", "live", "--group", "build"],
     "requirements-dev.txt": [
         *("--extra", "course", "--extra", "live", "--extra", "canary", "--extra", "cluster"),
         *("--group", "build", "--group", "test", "--group", "lint"),
     ],
+    "requirements-light.txt": ["--extra", "cluster", "--group", "build", "--group", "test"],
 }
 BINDER = Path("binder/requirements.txt")
 # What is on PyTorch's own index without CUDA, and what is CUDA's.
@@ -66,8 +69,9 @@ def main(argv: list[str] | None = None) -> int:
     if uv is None:
         print("error: uv compiles the locks and is not installed; `pip install uv`", file=sys.stderr)
         return 1
+    compiled: list[str] = []
     for name, what in LOCKS.items():
-        constraint = [] if name == "requirements.txt" else ["-c", "requirements.txt"]
+        constraint = [part for earlier in compiled for part in ("-c", earlier)]
         command = [uv, *COMPILE, "pyproject.toml", "--universal", "--python-version", "3.11", "--output-file", name]
         command += [*what, *constraint, *(["--upgrade"] if arguments.upgrade else [])]
         if code := subprocess.run(command, cwd=ROOT, check=False).returncode:
@@ -77,6 +81,7 @@ def main(argv: list[str] | None = None) -> int:
             row for row in path.read_text(encoding="utf-8").splitlines(True) if not row.startswith("# Compiled")
         )
         path.write_text(HEADER.format(digest(body)) + body, encoding="utf-8")
+        compiled.append(name)
     return lock_binder(uv, upgrade=arguments.upgrade)
 
 

@@ -7,7 +7,6 @@ import io
 import json
 import logging
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -381,6 +380,8 @@ def test_the_number_of_a_kernel_that_has_ended_is_kept_until_it_is_given_back(tm
 
 @needs_fork
 def test_a_kernel_is_watched_beyond_a_thousand_open_files() -> None:
+    import resource  # not on Windows
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= hard < 2048:
         pytest.skip("so many files can't be opened here")

@@ -685,6 +685,7 @@ def test_the_policy_in_a_file(headers: str, own: dict[str, list[str]]) -> None:
     ids=["off", "no site"],
 )
 def test_nothing_to_serve(tiny: Tiny, prepare: Callable[[Tiny], object], said: str) -> None:
+    pytest.importorskip("jupyter_server")
     prepare(tiny)
     assert main(["serve-kernel", "--root", str(tiny.root)]) == 1
     assert said in tiny.capture()[1]

@@ -21,7 +21,7 @@ from conftest import ROOT
 
 WORKFLOWS = ROOT / ".github/workflows"
 _TOKEN = re.compile(r"\s*(&&|\|\||==|!=|[!(),]|'(?:[^']|'')*'|-?\d+(?:\.\d+)?|[A-Za-z_][\w-]*(?:\.(?:[\w-]+|\*))*)")
-_CONTEXTS = ("github", "env", "inputs", "needs", "steps", "job", "runner", "vars")
+_CONTEXTS = ("github", "env", "inputs", "needs", "steps", "job", "runner", "vars", "matrix")
 
 
 def load(name: str) -> dict[str, Any]:
@@ -169,7 +169,10 @@ class Runner:
         job = content["jobs"][name]
         needs = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
         needed = {need: {"result": done[need].result, "outputs": done[need].outputs} for need in needs}
+        # Of a matrix the first of everything: what is run here is one job.
+        matrix = {key: values[0] for key, values in job.get("strategy", {}).get("matrix", {}).items()}
         contexts = {"github": self.github, "inputs": self.inputs, "needs": needed, "vars": self.vars}
+        contexts["matrix"] = matrix
         is_well = all(need["result"] == "success" for need in needed.values())
         root = self.folder / f"{workflow}-{name}-{len(list(self.folder.iterdir()))}"
         if not self._condition(job.get("if", "success()"), contexts, "success" if is_well else "failure"):

@@ -30,6 +30,7 @@ version = "0"
 description = "Stands for the real one"
 """
 MAIN = "import sys\nprint('built with', *sys.argv[1:])\nsys.exit('--fail' in sys.argv)\n"
+LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-light.txt")
 SCRIPTS = ("build.py", "environment.py", "supported.py")
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 Lock = Callable[..., subprocess.CompletedProcess[str]]
@@ -237,7 +238,7 @@ def test_the_stamp_names_what_was_installed() -> None:
 @pytest.fixture
 def lock(tmp_path: Path) -> Lock:
     """scripts/lock.py in a checkout with our locks."""
-    for name in ("pyproject.toml", "requirements.txt", "requirements-dev.txt"):
+    for name in ("pyproject.toml", *LOCKS):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "binder", tmp_path / "binder")
     (tmp_path / "scripts").mkdir()
@@ -288,7 +289,7 @@ def test_every_locked_package_has_its_hashes(tmp_path: Path, lock: Lock) -> None
     (tmp_path / "binder/requirements.in").write_text("torch\ntwo\n")
     one, two = wheel(index, "one", "1.0", "two"), wheel(index, "two", "1.0")
     cuda, triton = wheel(index, "torch", "2.0", "triton"), wheel(index, "triton", "3.0")
-    for name in ("requirements.txt", "requirements-dev.txt", "binder/requirements.txt"):
+    for name in (*LOCKS, "binder/requirements.txt"):
         (tmp_path / name).unlink()
 
     def locked(name: str) -> dict[str, str]:
@@ -303,6 +304,7 @@ def test_every_locked_package_has_its_hashes(tmp_path: Path, lock: Lock) -> None
     assert (done.returncode, done.stderr) == (0, "")
     ours = {"one==1.0": one, "torch==2.0": cuda, "triton==3.0": triton, "two==1.0": two}
     assert locked("requirements.txt") == locked("requirements-dev.txt") == ours
+    assert locked("requirements-light.txt") == {"one==1.0": one, "two==1.0": two}
     assert locked("binder/requirements.txt") == {"torch==2.0+cpu": cpu, "two==1.0": two}
     assert "file:" not in (tmp_path / "requirements.txt").read_text(), "no index"
     assert lock("--check").returncode == 0
@@ -321,6 +323,15 @@ def test_every_locked_package_has_its_hashes(tmp_path: Path, lock: Lock) -> None
     assert locked("binder/requirements.txt")["torch==2.0+cpu"] == cpu
 
 
+def test_the_light_lock_is_light() -> None:
+    """The fast tests' own: without PyTorch and what comes with it, in the versions of the others."""
+    light, dev = ((ROOT / name).read_text() for name in ("requirements-light.txt", "requirements-dev.txt"))
+    pins = [re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE) for text in (light, dev)]
+    assert set(pins[0]) < set(pins[1])
+    assert not {name for name, _ in pins[0]} & {"torch", "torchvision", "numpy", "matplotlib", "scikit-learn"}
+    assert "pytest" in dict(pins[0])
+
+
 @pytest.mark.processes
 def test_what_is_installed_without_cuda(lock: Lock) -> None:
     """README pipes it into uv: all of the lock but CUDA, and Binder's PyTorch, each with its hashes."""
@@ -337,5 +348,5 @@ def test_what_is_installed_without_cuda(lock: Lock) -> None:
 
 def test_nothing_locked_makes_every_build_wait() -> None:
     """jsonschema imports rfc3987-syntax where it is installed, which parses a grammar then: a second for each build."""
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in LOCKS:
         assert "rfc3987-syntax" not in (ROOT / name).read_text(), name

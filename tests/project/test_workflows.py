@@ -43,10 +43,11 @@ MAY = {
 # Steps that aren't run here, by workflow, job and name, and why.
 NOT_RUN = {
     ("site", "test", "Linters and tests"): "it is what runs this test",
+    ("site", "fast", "Fast tests"): "they are among those that this test is one of",
     ("site", "deploy", "Publish on GitHub Pages"): "GitHub's own service",
     ("drift", "canary", "Execute afresh and compare"): "installs the newest packages, hundreds of megabytes",
     ("release", "pypi", "Upload"): "PyPI's own service",
-    ("steps", "steps", "In steps as from nothing"): "takes hours; a few of its steps are among the tests",
+    ("steps", "steps", "Long tests"): "takes hours; a few of its steps are among the tests",
 }
 # Steps that must fail here, and what they say: a machine without a GPU can't prove one, whatever nvidia-smi claims.
 NO_GPU = {"Prove the GPU": "there is no GPU here: torch 2."}
@@ -116,6 +117,18 @@ def test_the_tests_are_those_of_the_readme() -> None:
     assert "\npython3 scripts/test.py " in (ROOT / "README.md").read_text()
 
 
+def test_the_fast_tests_run_where_the_readme_says() -> None:
+    """On each system and Python that README and pyproject.toml promise."""
+    fast = load("site")["jobs"]["fast"]
+    promise = "Python 3.11, 3.12 or 3.13 and git, nothing else, and work on Linux, macOS and Windows"
+    assert promise in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert fast["strategy"]["matrix"] == {
+        "system": ["ubuntu-latest", "macos-latest", "windows-latest"],
+        "python": ["3.11", "3.12", "3.13"],
+    }
+    assert 'requires-python = ">=3.11,<3.14"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+
 def test_what_is_not_run_here_is_there() -> None:
     names = {(name, job, step["name"]) for name, job, step in STEPS}
     assert NOT_RUN.keys() <= names
@@ -130,7 +143,11 @@ def test_no_pull_request_reaches_the_gpu_or_a_token_that_writes() -> None:
     for name, job in JOBS:
         content = load(name)["jobs"][job]
         is_gpu = (name, job) == ("outputs", "execute")
-        assert (content["runs-on"] == "ubuntu-latest") != is_gpu
+        if (name, job) == ("site", "fast"):
+            assert content["runs-on"] == "${{ matrix.system }}"
+            assert set(content["strategy"]["matrix"]["system"]) <= {"ubuntu-latest", "macos-latest", "windows-latest"}
+        else:
+            assert (content["runs-on"] == "ubuntu-latest") != is_gpu
         assert ("container" in content) == is_gpu
         if is_gpu:
             assert content["runs-on"] == "${{ fromJSON(needs.plan.outputs.runner) }}"
@@ -139,9 +156,9 @@ def test_no_pull_request_reaches_the_gpu_or_a_token_that_writes() -> None:
     github = {"event_name": "pull_request", "ref": "refs/pull/1/merge", "repository": "course/repo"}
     for fork, runs in (("somebody/repo", True), ("course/repo", False)):
         contexts = {"github": {**github, "event": {"pull_request": {"head": {"repo": {"full_name": fork}}}}}}
-        for job in ("test", "build"):
+        for job in ("test", "fast", "build"):
             assert bool(Expression(load("site")["jobs"][job]["if"], contexts, "success").value()) == runs
-        contexts["needs"] = {job: {"result": "success"} for job in ("test", "build")}
+        contexts["needs"] = {job: {"result": "success"} for job in ("test", "fast", "build")}
         assert not Expression(load("site")["jobs"]["deploy"]["if"], contexts, "success").value()
 
 
@@ -423,7 +440,7 @@ def test_a_killed_run_keeps_its_pages_and_the_next_goes_on_from_there(repository
 def test_the_site_is_built_from_what_is_stored(repository: Repository) -> None:
     repository.commit({"days/one.md": page(GOOD), "days/two.md": page(GOOD)})
     jobs = repository.runner().workflow("site")
-    assert [job.result for job in jobs.values()] == ["success"] * 3, told(jobs["build"])
+    assert [job.result for job in jobs.values()] == ["success"] * 4, told(jobs["build"])
     assert "there is no branch checks" in jobs["build"]["Fetch what checks have found"].said
     assert never_run(jobs) == {"build: Keep the preview"}
     site = repository.folder / "artifacts/github-pages"
@@ -432,7 +449,8 @@ def test_the_site_is_built_from_what_is_stored(repository: Repository) -> None:
 
     repository.commit({"days/two.md": page(FAILING)})
     jobs = repository.runner().workflow("site")
-    assert [job.result for job in jobs.values()] == ["success", "failure", "skipped"], "nothing bad is published"
+    ends = ["success", "success", "failure", "skipped"]
+    assert [job.result for job in jobs.values()] == ends, "nothing bad is published"
 
 
 @pytest.mark.processes
@@ -443,10 +461,10 @@ def test_what_becomes_of_a_site_that_is_built(repository: Repository) -> None:
 
     repository.commit({"days/one.md": page(GOOD), "days/two.md": page(GOOD)})
     for ref, event, expected, made in (
-        ("refs/heads/main", "push", ["success", "success", "success"], "github-pages"),
-        ("refs/heads/main", "schedule", ["skipped", "success", "success"], "github-pages"),
-        ("refs/heads/try", "push", ["success", "success", "skipped"], "preview"),
-        ("refs/heads/try", "workflow_dispatch", ["success", "success", "skipped"], "preview"),
+        ("refs/heads/main", "push", ["success", "success", "success", "success"], "github-pages"),
+        ("refs/heads/main", "schedule", ["skipped", "skipped", "success", "success"], "github-pages"),
+        ("refs/heads/try", "push", ["success", "success", "success", "skipped"], "preview"),
+        ("refs/heads/try", "workflow_dispatch", ["success", "success", "success", "skipped"], "preview"),
     ):
         runner = repository.runner()
         runner.github |= {"ref": ref, "event_name": event}
