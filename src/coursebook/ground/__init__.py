@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         copy_out as copy_out,
         extract_plain as extract_plain,
     )
+    from .templates import html_template as html_template
 
 __getattr__ = lazily(
     __name__,
@@ -68,5 +69,6 @@ __getattr__ = lazily(
         "processes": "die_with_parent with_bytecode",
         "spelling": "did_you_mean",
         "tar": "BROKEN PlainFile Refused add_file add_folder copy_out extract_plain",
+        "templates": "html_template",
     },
 )

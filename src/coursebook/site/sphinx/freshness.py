@@ -12,14 +12,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 from ...course import CLAIM
 from ...drift import Checks, PageCheck, Watched, watched
-from ...outputs import Decision
+from ...ground import html_template
+from ...outputs import Decision, Provenance
 from .. import Color, badge_svg
+from .assets import TEMPLATES
 from .current import Current, current_of
 from .feed import put
 from .notice import worth_naming
@@ -27,7 +28,6 @@ from .order import connect
 from .share import BUILDERS
 
 NAME, TITLE = "freshness", "Freshness of the outputs"
-COLUMNS = ("Page", "State", "Device", "Executed", "Seconds", "Packages", "Claims", "Drift")
 _BAD = ("failed", "altered", "unreadable")
 
 
@@ -55,7 +55,7 @@ def _pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     current = current_of(app)
     if app.builder.name != "html" or NAME in app.env.found_docs or not current.decisions:
         return
-    yield NAME, {"title": TITLE, "body": str(_body(app, _Found.here(current)))}, "page.html"
+    yield NAME, {"title": TITLE, "body": _body(app, _Found.here(current))}, "page.html"
 
 
 def _look_again(app: Sphinx, env: BuildEnvironment) -> list[str]:
@@ -63,7 +63,7 @@ def _look_again(app: Sphinx, env: BuildEnvironment) -> list[str]:
     current = current_of(app)
     if app.builder.name != "html" or not current.decisions:
         return []
-    before, now = getattr(env, "coursebook_freshness", ""), str(_body(app, _Found.here(current)))
+    before, now = getattr(env, "coursebook_freshness", ""), _body(app, _Found.here(current))
     env.coursebook_freshness = now  # type: ignore[attr-defined]
     return [app.config.root_doc] if before != now else []
 
@@ -74,106 +74,55 @@ def _offer_target(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> No
     standard.note_hyperlink_target(NAME, NAME, "", TITLE)
 
 
-def _body(app: Sphinx, found: _Found) -> Markup:
+def _body(app: Sphinx, found: _Found) -> str:
     current = current_of(app)
-    rows = list(current.decisions.values())
-    fresh = sum(decision.state == "current" for decision in rows)
-    summary = (
-        f"{fresh} of {len(rows)} pages with code {'is' if fresh == 1 else 'are'} current, as of {found.now:%Y-%m-%d}: "
-        "their outputs follow from the code as it stands, from the files it reads, from the packages it imports and "
-        "from the device it asks for, and nobody has altered them since."
-    )
-    head = Markup("").join(
-        Markup('<th scope="col"{}><button type="button">{}</button></th>').format(
-            Markup(' class="number"') if name in ("Seconds", "Claims") else "", name
-        )
-        for name in COLUMNS
-    )
     max_age = current.course.max_age if current.course else None
-    days = f"{max_age.total_seconds() / 86400:g}" if max_age else ""
-    return Markup(
-        '<section id="freshness"><h1>{}</h1>\n<p>{}</p>\n{}<div class="freshness-table" '
-        'tabindex="0" role="region" aria-label="Pages and the state of their outputs"><table class="freshness"{}>\n'
-        "<thead><tr>{}</tr></thead>\n<tbody>\n{}</tbody></table></div></section>\n"
-    ).format(
-        TITLE,
-        summary,
-        _jobs(found),
-        Markup(' data-max-age="{}"').format(days) if days else "",
-        head,
-        Markup("").join(_row(app, decision, found) for decision in rows),
+    return html_template(TEMPLATES, "coursebook/freshness.html").render(
+        title=TITLE,
+        now=found.now,
+        fresh=sum(decision.state == "current" for decision in current.decisions.values()),
+        days=f"{max_age.total_seconds() / 86400:g}" if max_age else "",
+        jobs=found.jobs,
+        rows=[_Row.of(app, decision, found) for decision in current.decisions.values()],
     )
 
 
-def _jobs(found: _Found) -> Markup:
-    """The jobs that should run, and whether they do; nothing for a course that names none and where none ran."""
-    items = Markup("").join(_job(job, found.now) for job in found.jobs)
-    return Markup('<ul class="jobs" aria-label="Jobs">\n{}</ul>\n').format(items) if items else items
+@dataclass(frozen=True)
+class _Row:
+    """What the table says of a page: `made` are its outputs, `check` is what became of them when executed afresh."""
+
+    title: str
+    address: str
+    state: str
+    reasons: tuple[str, ...]
+    unseen: str
+    made: Provenance | None
+    device: str
+    packages: str
+    claims: int
+    check: PageCheck | None
+
+    @classmethod
+    def of(cls, app: Sphinx, decision: Decision, found: _Found) -> _Row:
+        docname = decision.page.docname
+        made = decision.stored.provenance if decision.stored else None
+        return cls(
+            title=app.env.titles[docname].astext() if docname in app.env.titles else docname,
+            address=app.builder.get_relative_uri(NAME, docname),
+            state=decision.state,
+            reasons=tuple(map(str, decision.reasons)),
+            unseen=decision.unseen,
+            made=made,
+            device=_device(made) if made else "",
+            packages=", ".join(f"{name} {version}" for name, version in worth_naming(made)) if made else "",
+            claims=sum(CLAIM in cell.tags for cell in decision.page.cells),
+            check=found.pages.get(docname),
+        )
 
 
-def _job(job: Watched, now: datetime.datetime) -> Markup:
-    run, link = job.run, Markup()
-    told = Markup('<span class="state" data-state="{}">{}</span>').format(job.state(now), job.words(now))
-    if run is None:
-        return Markup("<li>Job <strong>{}</strong>: {}</li>\n").format(job.name, told)
-    ran = Markup('<time datetime="{}">{}</time>').format(run.ran, run.ran[:10])
-    if run.link:
-        link = Markup(' (<a href="{}">the run</a>)').format(run.link)
-    ended = Markup("last run on {}{}: {}").format(ran, link, "succeeded" if run.outcome == "success" else "failed")
-    if run.outcome == "failure":
-        last = Markup('<time datetime="{}">{}</time>').format(run.succeeded, run.succeeded[:10])
-        ended += Markup(", last succeeded on {}").format(last) if run.succeeded else ", has never succeeded"
-    days = Markup(' data-days="{}"').format(f"{job.days:g}") if job.days is not None else ""
-    return Markup('<li data-ran="{}"{}>Job <strong>{}</strong>: {}; {}</li>\n').format(
-        run.ran, days, job.name, told, ended
-    )
-
-
-def _row(app: Sphinx, decision: Decision, found: _Found) -> Markup:
-    docname = decision.page.docname
-    title = app.env.titles[docname].astext() if docname in app.env.titles else docname
-    provenance = decision.stored.provenance if decision.stored else None
-    page = Markup('<a href="{}">{}</a>').format(app.builder.get_relative_uri(NAME, docname), title)
-    reasons = (
-        Markup('<span class="reasons">{}</span>').format("; ".join(map(str, decision.reasons)))
-        if decision.reasons
-        else ""
-    )
-    unseen = Markup('<span class="reasons">not watched: {}</span>').format(decision.unseen) if decision.unseen else ""
-    state = Markup('<span class="state" data-state="{0}">{0}</span> {1}{2}').format(decision.state, reasons, unseen)
-    cells: list[tuple[object, object]] = [(title, page), (decision.state, state)]
-    if provenance:
-        packages = ", ".join(f"{name} {version}" for name, version in worth_naming(provenance))
-        device = provenance.device_name or provenance.device.upper()
-        if provenance.device_memory:
-            device += f", {provenance.device_memory / 2**30:.1f} GiB"
-        when = Markup('<time datetime="{}">{}</time>').format(provenance.executed, provenance.executed[:10])
-        cells += [
-            (device, device),
-            (provenance.executed, when),
-            (provenance.seconds, f"{provenance.seconds:.1f}"),
-            (packages, Markup("{}<br>Python {}").format(packages, provenance.python)),
-        ]
-    else:
-        cells += [("", "–")] * 4
-    claims = sum(CLAIM in cell.tags for cell in decision.page.cells)
-    cells.append((claims, str(claims or "–")))
-    cells.append(_drift(found.pages.get(docname)))
-    return Markup("<tr>{}</tr>\n").format(
-        Markup("").join(Markup('<td data-sort="{}">{}</td>').format(key, text) for key, text in cells)
-    )
-
-
-def _drift(check: PageCheck | None) -> tuple[object, object]:
-    """How the outputs compared when the page was last executed afresh; nothing where that was never asked of them."""
-    if check is None:
-        return "", "–"
-    cells = f" in {check.changed} cell{'' if check.changed == 1 else 's'}" if check.changed else ""
-    verdict = check.verdict + (cells if check.verdict == "changed" else "")
-    when = Markup('<time datetime="{}">{}</time>').format(check.checked, check.checked[:10])
-    return f"{check.verdict} {check.checked}", Markup('<span class="state" data-state="{}">{}</span><br>{}').format(
-        check.verdict, verdict, when
-    )
+def _device(made: Provenance) -> str:
+    name = made.device_name or made.device.upper()
+    return f"{name}, {made.device_memory / 2**30:.1f} GiB" if made.device_memory else name
 
 
 def _summary(current: Current, found: _Found) -> tuple[str, Color]:

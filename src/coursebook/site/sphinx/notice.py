@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
 from sphinx.application import Sphinx
 
 from ...course import CLAIM
+from ...ground import html_template
 from ...outputs import Decision, Provenance
+from .assets import TEMPLATES
 from .current import current_of
 from .order import connect
 
@@ -24,35 +25,30 @@ class Shown:
 
 def shown(decision: Decision) -> Shown:
     stored = decision.stored
-    line = _line(decision, stored.provenance) if stored else Markup()
-    return Shown(str(line), str(_notice(decision)))
+    return Shown(_line(decision, stored.provenance) if stored else "", _notice(decision))
 
 
-def _line(decision: Decision, provenance: Provenance) -> Markup:
+def _line(decision: Decision, provenance: Provenance) -> str:
     cells = decision.page.cells
     claims = sum(CLAIM in cell.tags for cell in cells)
     packages = ", ".join(f"{name} {version}" for name, version in worth_naming(provenance))
-    parts = [
-        Markup('Executed on <time datetime="{}">{}</time>').format(provenance.executed, provenance.executed[:10]),
+    facts = [
         f"{provenance.device_name or 'CPU'}, Python {provenance.python}" + (f", {packages}" if packages else ""),
         f"{len(cells)} cell{'' if len(cells) == 1 else 's'} in {provenance.seconds:.1f} s",
     ]
     if claims:
-        parts.append(f"{claims} claims checked" if claims > 1 else "1 claim checked")
-    if decision.unseen:
-        parts.append(f"not watched: {decision.unseen}")
-    parts.append(Markup('<a href="{freshness}">{state}</a>').format(freshness="{freshness}", state=decision.state))
-    return Markup('<p class="provenance">{}</p>\n').format(Markup(" · ").join(parts))
+        facts.append(f"{claims} claims checked" if claims > 1 else "1 claim checked")
+    if unseen := decision.unseen:
+        facts.append(f"not watched: {unseen}")
+    template = html_template(TEMPLATES, "coursebook/provenance.html")
+    return template.render(executed=provenance.executed, facts=facts, state=decision.state)
 
 
-def _notice(decision: Decision) -> Markup:
+def _notice(decision: Decision) -> str:
     if decision.state == "current":
-        return Markup()
+        return ""
     head, text = _words(decision)
-    return Markup(
-        '<aside class="outputs-notice" role="note" data-state="{}"><p><strong>{}</strong> {} '
-        '<a href="{}">All pages</a></p></aside>\n'
-    ).format(decision.state, head, text, "{freshness}")
+    return html_template(TEMPLATES, "coursebook/notice.html").render(state=decision.state, head=head, text=text)
 
 
 def _words(decision: Decision) -> tuple[str, str]:
