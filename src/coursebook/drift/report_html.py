@@ -5,115 +5,96 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 from nbformat import NotebookNode
 
-from ..compare import difference_picture, picture_of
-from ..ground import plain
+from ..compare import Verdict, difference_picture, picture_of
+from ..ground import html_template, plain
 from .judging import CellDrift, PageDrift
-from .sentences import Sentence
 from .words import Heading, T, aligned, deprecations_in, place_of, reasons_of, summary_of
 
+_TEMPLATES = Path(__file__).parent / "templates"
 _FENCE = re.compile(r"^\s*(?:`{3,}|~{3,}|:{3,})")
-_COLUMNS = ("Page", "Verdict", "Cells changed", "Claims that fail", "Sentences that read otherwise")
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """What stands side by side: two texts, in the `pieces` that `aligned` makes of them; HTML, `old` and `new`; or
+    figures, PNG in base64, with a third that shows their `difference`. None where a side has nothing.
+    """
+
+    kind: Literal["texts", "pages", "figures"]
+    old: str | None = None
+    new: str | None = None
+    difference: str | None = None
+    pieces: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A cell that is shown: its verdict and why, its code, what stands `before` and `after` it, and its outputs."""
+
+    place: str
+    verdict: Verdict
+    reasons: Sequence[str]
+    before: Markup
+    source: str
+    after: Markup
+    pairs: Sequence[_Pair]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What the report says of a page, in a section of its own where it `is_told`.
+
+    `sentences` are places with pieces; `changed` and `within` (tolerance) are cells.
+    """
+
+    drift: PageDrift
+    is_told: bool
+    failure: str
+    sentences: Sequence[tuple[str, Sequence[tuple[str, str]]]]
+    changed: Sequence[_Cell]
+    within: Sequence[_Cell]
 
 
 def html(heading: Heading, drifts: Sequence[PageDrift]) -> str:
     """The report as one page that needs nothing beside it."""
-    look = Path(__file__).parent / "templates"
-    rows = Markup("").join(_row(drift) for drift in drifts)
-    facts = Markup("").join(Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(*fact) for fact in heading.facts.items())
-    return Markup(
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{title}</title>\n'
-        "<style>{css}</style></head>\n<body><main>\n<h1>{title}</h1>\n<p>{summary}.</p>\n<dl>{facts}</dl>\n"
-        '<div class="wide" tabindex="0" role="region" aria-label="Pages"><table class="pages">\n'
-        "<thead><tr>{columns}</tr></thead>\n<tbody>{rows}</tbody></table></div>\n"
-        "{pages}\n{news}</main>\n<script>{script}</script></body></html>\n"
-    ).format(
-        title=heading.title,
-        css=Markup((look / "report.css").read_text(encoding="utf-8")),
-        summary=summary_of(drifts)[:1].upper() + summary_of(drifts)[1:],
-        facts=facts,
-        columns=Markup("").join(Markup('<th scope="col">{}</th>').format(name) for name in _COLUMNS),
-        rows=rows,
-        pages=Markup("\n").join(_section(heading, drift) for drift in drifts if _is_told(drift)),
-        news=_news(drifts),
-        script=Markup((look / "report.js").read_text(encoding="utf-8")),
+    summary = summary_of(drifts)
+    return html_template(_TEMPLATES, "report.html").render(
+        heading=heading,
+        summary=summary[:1].upper() + summary[1:],
+        entries=[_entry(drift) for drift in drifts],
+        news=deprecations_in(drifts),
+        css=Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        script=Markup((_TEMPLATES / "report.js").read_text(encoding="utf-8")),
     )
 
 
-def _news(drifts: Sequence[PageDrift]) -> Markup:
-    items = [
-        Markup("<li><code>{}</code> ({})</li>").format(said, ", ".join(names))
-        for said, names in deprecations_in(drifts).items()
-    ]
-    told = Markup("<section><h2>Will change in a later version</h2><ul>{}</ul></section>").format(
-        Markup("").join(items)
-    )
-    return told if items else Markup()
-
-
-def _is_told(drift: PageDrift) -> bool:
-    return drift.verdict not in ("same", "skipped")
-
-
-def _row(drift: PageDrift) -> Markup:
-    name = Markup('<a href="#{0}">{0}</a>').format(drift.page.docname) if _is_told(drift) else drift.page.docname
-    verdict = Markup('<span class="verdict" data-verdict="{0}">{0}</span> {1}').format(drift.verdict, drift.skipped)
-    numbers = (len(drift.changed), len(drift.failed_claims), len(drift.sentences))
-    return Markup("<tr><td>{}</td><td>{}</td>{}</tr>\n").format(
-        name, verdict, Markup("").join(Markup('<td class="number">{}</td>').format(n or "–") for n in numbers)
-    )
-
-
-def _section(heading: Heading, drift: PageDrift) -> Markup:
-    parts: list[Markup] = []
-    if drift.packages:
-        told = ", ".join(f"{name} {was} → {now}" for name, was, now in drift.packages)
-        parts.append(Markup("<p>Packages: {}</p>").format(told))
-    if drift.failure:
-        parts.append(_pre(plain(drift.failure)))
-    if drift.failed_claims:
-        items = [Markup("<li>Line {}: {}</li>").format(c.cell.line, c.failed_claim) for c in drift.failed_claims]
-        parts.append(Markup("<h3>Claims that fail</h3><ul>{}</ul>").format(Markup("").join(items)))
-    if drift.sentences:
-        parts.append(Markup("<h3>Sentences that read otherwise</h3><ul>{}</ul>").format(
-            Markup("").join(Markup("<li>{}:{}: {}</li>").format(s.path, s.line, _sentence(s)) for s in drift.sentences)
-        ))  # fmt: skip
+def _entry(drift: PageDrift) -> _Entry:
     changed = [cell for cell in drift.cells if cell.comparison.verdict == "changed" and not cell.failed_claim]
     within = [cell for cell in drift.cells if cell.comparison.verdict == "within tolerance"]
-    parts += [_article(heading, drift, cell) for cell in changed]
-    if within:
-        inner = Markup("").join(_article(heading, drift, cell) for cell in within)
-        count = f"{len(within)} cell{'' if len(within) == 1 else 's'} within tolerance"
-        parts.append(Markup("<details><summary>{}</summary>{}</details>").format(count, inner))
-    return Markup(
-        '<section id="{0}"><h2>{0} <span class="verdict" data-verdict="{1}">{1}</span></h2>\n{2}</section>'
-    ).format(drift.page.docname, drift.verdict, Markup("\n").join(parts))
-
-
-def _sentence(sentence: Sentence) -> Markup:
-    return Markup("").join(
-        Markup("<del>{}</del><ins>{}</ins>").format(a, b) if a != b else Markup("{}").format(a)
-        for a, b in aligned(sentence.old, sentence.new)
+    return _Entry(
+        drift,
+        is_told=drift.verdict not in ("same", "skipped"),
+        failure=plain(drift.failure),
+        sentences=[(f"{s.path}:{s.line}", tuple(aligned(s.old, s.new))) for s in drift.sentences],
+        changed=[_cell(drift, cell) for cell in changed],
+        within=[_cell(drift, cell) for cell in within],
     )
 
 
-def _article(heading: Heading, drift: PageDrift, cell: CellDrift) -> Markup:
+def _cell(drift: PageDrift, cell: CellDrift) -> _Cell:
     verdict = cell.comparison.verdict
     before, after = _prose_around(drift, cell)
-    why = Markup("").join(Markup("<li>{}</li>").format(told) for told in reasons_of(cell, verdict))
-    return Markup(
-        '<article><h3>{place} <span class="verdict" data-verdict="{verdict}">{verdict}</span></h3>\n'
-        '<ul class="why">{why}</ul>\n{before}{source}\n{outputs}{after}</article>'
-    ).format(
-        place=place_of(drift, cell), verdict=verdict, why=why, source=_pre(cell.cell.source),
-        before=before, after=after, outputs=_outputs(heading, cell),
-    )  # fmt: skip
+    return _Cell(
+        place_of(drift, cell), verdict, reasons_of(cell, verdict), before, cell.cell.source, after, tuple(_pairs(cell))
+    )
 
 
 def _prose_around(drift: PageDrift, cell: CellDrift) -> tuple[Markup, Markup]:
@@ -148,61 +129,23 @@ def _prose(rows: Sequence[str]) -> Markup:
     # No HTML of the page's own: the report is opened from anywhere, and shows outputs that nobody has looked at yet. No
     # headings either, which would be taken for the report's.
     parser = MarkdownIt("commonmark", {"html": False}).disable(["heading", "lheading"])
-    text = parser.render("\n".join(rows)) if rows else ""
-    return Markup('<div class="prose">{}</div>\n').format(Markup(text)) if text else Markup()
+    return Markup(parser.render("\n".join(rows))) if rows else Markup()
 
 
-def _outputs(heading: Heading, cell: CellDrift) -> Markup:
+def _pairs(cell: CellDrift) -> Iterator[_Pair]:
     """The two sides: texts with their differences marked, then what else there is, then the figures in pairs."""
     sides = [_texts(cell.old), _texts(cell.new)]
-    parts = []
     if any(sides):
-        old, new = Markup(), Markup()
-        for a, b in aligned(*sides):
-            old += Markup("<del>{}</del>").format(a) if a != b else Markup("{}").format(a)
-            new += Markup("<ins>{}</ins>").format(b) if a != b else Markup("{}").format(b)
-        parts.append(_beside(heading, _pre(old), _pre(new)))
+        yield _Pair("texts", pieces=tuple(aligned(*sides)))
     for before, after in _paired(list(_pages(cell.old)), list(_pages(cell.new))):
-        parts.append(_beside(heading, _frame(before), _frame(after)))
-    for old_picture, new_picture in _paired(_pictures(cell.old), _pictures(cell.new)):
-        parts.append(_figures(heading, old_picture, new_picture))
-    return Markup("\n").join(parts)
+        yield _Pair("pages", before, after)
+    for old, new in _paired(_pictures(cell.old), _pictures(cell.new)):
+        difference = None if old is None or new is None else difference_picture(old, new)
+        yield _Pair("figures", _base64(old), _base64(new), _base64(difference))
 
 
-def _pre(text: str) -> Markup:
-    return Markup('<pre tabindex="0">{}</pre>').format(text)  # what scrolls must be reached by the keyboard
-
-
-def _beside(heading: Heading, old: Markup, new: Markup) -> Markup:
-    return Markup(
-        '<div class="beside"><div><p class="side">{}</p>{}</div><div><p class="side">{}</p>{}</div></div>'
-    ).format(heading.then, old, heading.now, new)  # fmt: skip
-
-
-def _frame(page: str | None) -> Markup:
-    # HTML that a cell made: shown as readers see it, and kept from doing anything.
-    if page is None:
-        return Markup("<p>nothing</p>")
-    return Markup('<iframe sandbox srcdoc="{}" title="output"></iframe>').format(page)
-
-
-def _figures(heading: Heading, old: bytes | None, new: bytes | None) -> Markup:
-    if old is None or new is None:
-        sides = [_image(data, name) if data else Markup("<p>no figure</p>") for data, name in
-                 ((old, heading.then), (new, heading.now))]  # fmt: skip
-        return _beside(heading, *sides)
-    return Markup(
-        '<figure class="pair"><div class="sides">'
-        '<div><p class="side">{then}</p>{old}</div><div><p class="side">{now}</p>{new}</div>'
-        '<div class="difference"><p class="side">Where they differ</p>{difference}</div></div></figure>'
-    ).format(
-        then=heading.then, now=heading.now, old=_image(old, heading.then), new=_image(new, heading.now),
-        difference=_image(difference_picture(old, new), "difference"),
-    )  # fmt: skip
-
-
-def _image(data: bytes, name: str) -> Markup:
-    return Markup('<img src="data:image/png;base64,{}" alt="figure, {}">').format(base64.b64encode(data).decode(), name)
+def _base64(data: bytes | None) -> str | None:
+    return None if data is None else base64.b64encode(data).decode()
 
 
 def _texts(outputs: Sequence[NotebookNode]) -> str:
