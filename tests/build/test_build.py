@@ -340,10 +340,10 @@ def test_nothing_to_do_takes_no_sphinx(tiny: Tiny) -> None:
     probe = (
         "import sys; from coursebook.cli import main; "
         f"code = main(['build', '--root', {str(tiny.root)!r}]); "
-        "print(code, 'sphinx' in sys.modules, 'nbclient' in sys.modules)"
+        "print(code, 'sphinx' in sys.modules, 'nbclient' in sys.modules, 'jinja2' in sys.modules)"
     )
     told = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
-    assert told.stdout.splitlines()[-1] == "0 False False"
+    assert told.stdout.splitlines()[-1] == "0 False False False"
 
 
 def test_what_sphinx_needs_is_imported_ahead(tiny: Tiny) -> None:
