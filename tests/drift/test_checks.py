@@ -18,7 +18,8 @@ from xml.etree import ElementTree as ET
 import axe_playwright_python
 import pytest
 
-from conftest import CHROMIUM, CONFIG, FILES, HEAD, Built, Tiny
+from chromium import browsing
+from conftest import CONFIG, FILES, HEAD, Built, Tiny
 from coursebook.build.building import _until
 from coursebook.cli import main
 from coursebook.course.course import Course
@@ -404,13 +405,8 @@ def test_a_remote_that_is_gone_is_an_error(shared: Tiny) -> None:
 
 @pytest.fixture
 def chromium() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
-        browser = playwright.chromium.launch(executable_path=shutil.which(str(CHROMIUM)), args=flags)
+    with browsing("--allow-file-access-from-files") as browser:
         yield browser
-        browser.close()
 
 
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"

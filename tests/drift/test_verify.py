@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page as BrowserPage, sync_playwright
+from playwright.sync_api import Page as BrowserPage
 
-from conftest import CHROMIUM, FILES, HEAD, Built, Tiny, until
+from chromium import AXE, browsing
+from conftest import FILES, HEAD, Built, Tiny, until
 from coursebook.cli import main
 from coursebook.course.page import Page
 from coursebook.drift.records import Checks
 from coursebook.outputs.store import Store
-from test_browser import AXE, FLAGS
 
 kernel = pytest.mark.kernel
 READS = "value = float(open('value.txt').read())\nprint(f'the value is {value}')"
@@ -469,8 +469,7 @@ def test_outputs_diff_of_no_commit(tiny: Tiny, commit: str) -> None:
 
 @contextmanager
 def opened(path: Path, **options: Any) -> Iterator[BrowserPage]:
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=f"/usr/bin/{CHROMIUM}", args=FLAGS)
+    with browsing() as browser:
         opened_page = browser.new_page(**options)
         told: list[str] = []
         opened_page.on("console", lambda message: told.append(message.text))
@@ -481,7 +480,6 @@ def opened(path: Path, **options: Any) -> Iterator[BrowserPage]:
         yield opened_page
         # What a cell's HTML would run is kept from running, and the browser says so.
         assert [text for text in told if "about:srcdoc" not in text] == []
-        browser.close()
 
 
 @pytest.mark.kernel

@@ -7,7 +7,6 @@ import http.server
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,10 +20,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import axe_playwright_python
 import pytest
 
-from conftest import CHROMIUM, CONFIG, FILES, HEAD, Tiny, until
+from chromium import AXE, browsing
+from conftest import CONFIG, FILES, HEAD, Tiny, until
 from coursebook.cli import main
 from coursebook.course.course import Course
 from coursebook.course.csp import policy_of, sources_of
@@ -35,7 +34,6 @@ POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "object-src 'none'; base-uri 'self'; connect-src 'self'"
 )
-AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 GITHUB = {"url": "https://github.com/a/b", "branch": "main"}
 PAGE = f"""{HEAD}# Day one
 
@@ -388,13 +386,8 @@ def local(site: Site) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=shutil.which(str(CHROMIUM)), args=flags)
+    with browsing() as chromium:
         yield chromium
-        chromium.close()
 
 
 @dataclass

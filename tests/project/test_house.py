@@ -110,3 +110,16 @@ def test_a_file_is_known_by_its_name() -> None:
     # A command is called as what it works with is.
     names = Counter(path.stem for path in MODULES if not path.stem.startswith("__") and path.parent.name != "cli")
     assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_a_file_of_tests_runs_alone() -> None:
+    # Pytest lets a test import what lies beside it and at the top; of another folder only what happened to run before.
+    where = {path.stem: path.parent for path in (ROOT / "tests").rglob("*.py")}
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: takes from {node.module}, in another folder"
+        for path in (ROOT / "tests").rglob("*.py")
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.ImportFrom)
+        and where.get(node.module or "", path.parent) not in (path.parent, ROOT / "tests")
+    ]
+    assert not wrong

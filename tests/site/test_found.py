@@ -24,7 +24,8 @@ import pytest
 from docutils import nodes
 from PIL import Image
 
-from conftest import CHROMIUM, CONFIG, ROOT, Tiny
+from chromium import browsing
+from conftest import CONFIG, ROOT, Tiny
 from coursebook.course.addresses import BadAddress, site_address
 from coursebook.course.course import Course
 from coursebook.course.csp import policy_of
@@ -659,8 +660,6 @@ def guarded(site: Path) -> Iterator[str]:
 
 @pytest.mark.browser
 def test_every_page_works_under_the_policy(site: Path, guarded: str) -> None:
-    from playwright.sync_api import sync_playwright
-
     names = sorted(p.relative_to(site).as_posix() for p in site.rglob("*.html") if "_static" not in p.parts)
     assert len(names) > 12
     watch = (
@@ -668,9 +667,7 @@ def test_every_page_works_under_the_policy(site: Path, guarded: str) -> None:
         "document.addEventListener('securitypolicyviolation',"
         " e => violations.push(`${e.violatedDirective} ${e.blockedURI}`))"
     )
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=shutil.which(str(CHROMIUM)), args=flags)
+    with browsing() as browser:
         page = browser.new_page()
         page.add_init_script(watch)
         errors: list[str] = []
@@ -699,4 +696,3 @@ def test_every_page_works_under_the_policy(site: Path, guarded: str) -> None:
         page.wait_for_load_state("networkidle")
         assert page.evaluate("window.robbed") is None
         assert len([said for said in page.evaluate("violations") if said.startswith("script-src")]) == 2
-        browser.close()

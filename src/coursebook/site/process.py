@@ -64,29 +64,35 @@ class RenderingProcess:
         self._root = root.resolve()
 
     def __enter__(self) -> RenderingProcess:
-        self._folder = tempfile.TemporaryDirectory(prefix="coursebook-", ignore_cleanup_errors=True)
-        aside = Path(self._folder.name) / "aside.log"
-        with aside.open("wb") as written:
-            # Opened twice, because reading in a file that was inherited would move where the others write.
-            self._aside, self._rest, self._last = aside.open(encoding="utf-8", errors="replace"), "", ""
-            self._process = Popen(
-                [sys.executable, "-P", "-m", "coursebook.site.sphinx.renderer", str(self._root), str(os.getpid())],
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=written,
-                env=with_bytecode(self._root),
-            )
+        with contextlib.ExitStack() as left:
+            # It ends first, then what it writes to goes.
+            folder = left.enter_context(tempfile.TemporaryDirectory(prefix="coursebook-", ignore_cleanup_errors=True))
+            aside = Path(folder) / "aside.log"
+            with aside.open("wb") as written:
+                # Opened twice, because reading in a file that was inherited would move where the others write.
+                self._aside = left.enter_context(aside.open(encoding="utf-8", errors="replace"))
+                self._rest, self._last = "", ""
+                self._process = Popen(
+                    [sys.executable, "-P", "-m", "coursebook.site.sphinx.renderer", str(self._root), str(os.getpid())],
+                    stdin=PIPE,
+                    stdout=PIPE,
+                    stderr=written,
+                    env=with_bytecode(self._root),
+                )
+            left.callback(self._end)
+            self._left = left.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._left.close()
+
+    def _end(self) -> None:
         self._process.kill()
         for pipe in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError):  # an order that was not wholly taken
                 if pipe:
                     pipe.close()
         self._process.wait()
-        self._aside.close()
-        self._folder.cleanup()
 
     def carry_out(self, order: Order, log: Callable[[str], None] | None) -> list[Problem]:
         """The problems that the process tells of when it has carried out `order`; `log` gets all that was printed."""
