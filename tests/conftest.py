@@ -54,9 +54,8 @@ parse: {myst_enable_extensions: [amsmath, colon_fence, dollarmath]}
 sphinx:
   extra_extensions: [coursebook]
   recursive_update: true
-  config: {myst_heading_anchors: 3, mystnb_placeholder: x}
+  config: {myst_heading_anchors: 3}
 """
-CONFIG = CONFIG.replace(", mystnb_placeholder: x", "")
 TOC = "format: jb-book\nroot: index\nchapters:\n  - file: days/one\n"
 HEAD = "---\nfile_format: mystnb\nkernelspec: {name: python3, display_name: Python 3}\n---\n"
 FILES = {
@@ -226,6 +225,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if "long" not in config.option.markexpr:
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
         items[:] = [item for item in items if not item.get_closest_marker("long")]
+    for item in items:
+        if "site" in getattr(item, "fixturenames", ()):
+            item.add_marker("site")
     rank = {name: number for number, name in enumerate(SLOW, 1)}
     items.sort(key=lambda item: max((rank[m.name] for m in item.iter_markers() if m.name in rank), default=0))
     for item in items:
