@@ -184,16 +184,17 @@ def until(happened: Callable[[], object], seconds: float = 30.0) -> bool:
     return True
 
 
-def execute_notebook(path: Path) -> None:
-    """Have plain Jupyter execute a notebook where it lies, in a kernel that knows nothing of us."""
+def execute_notebooks(*paths: Path) -> None:
+    """Have plain Jupyter execute notebooks where they lie, each in a kernel that knows nothing of us."""
+    folder = paths[0].parent
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "jupyter", "execute", "--inplace", path.name],
-        cwd=path.parent,
+        [sys.executable, "-P", "-m", "jupyter", "execute", "--inplace", *map(str, paths)],
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=300,
         # As the pages' kernels have it: as many threads, and the same sums in MKL; no GPU.
-        env={**os.environ, **_kernel_environment(path.parent, slots=2), "CUDA_VISIBLE_DEVICES": ""},
+        env={**os.environ, **_kernel_environment(folder, slots=2), "CUDA_VISIBLE_DEVICES": ""},
     )
     assert done.returncode == 0, done.stderr[-3000:]
 

@@ -108,16 +108,25 @@ def server(site: Path) -> Iterator[str]:
 
 
 class Tab:
-    """A page in a fresh browser context, with what it said and asked for."""
+    """A browser's tab, with what its page said and asked for."""
 
-    def __init__(self, browser: Any, server: str, view: str) -> None:
-        width, height, self.scheme = VIEWS[view]
-        self.context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=self.scheme)
-        self.page = self.context.new_page()
+    def __init__(self, browser: Any, server: str) -> None:
+        self.page = browser.new_page()
         self.server, self.errors, self.elsewhere = server, [], []
         self.page.on("console", lambda m: self.errors.append(m.text) if m.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda e: self.errors.append(str(e)))
         self.page.on("request", lambda r: None if r.url.startswith((server, "data:")) else self.elsewhere.append(r.url))
+
+    def begin(self, view: str) -> None:
+        """Forget what was said, asked for and chosen, the color scheme say."""
+        if self.page.url.startswith(self.server):
+            self.page.evaluate("localStorage.clear(), sessionStorage.clear()")
+            self.page.goto("about:blank")
+        self.errors.clear()
+        self.elsewhere.clear()
+        width, height, self.scheme = VIEWS[view]
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.emulate_media(color_scheme=self.scheme)
 
     def open(self, path: str) -> Any:
         self.page.goto(self.server + path, wait_until="load")
@@ -135,11 +144,16 @@ class Tab:
         self.page.evaluate(SETTLED)
 
 
+@pytest.fixture(scope="module")
+def one_tab(browser: Any, server: str) -> Tab:
+    """What every page needs, MathJax above all, is fetched and compiled once in a tab."""
+    return Tab(browser, server)
+
+
 @pytest.fixture
-def tab(browser: Any, server: str, request: pytest.FixtureRequest) -> Iterator[Tab]:
-    tab = Tab(browser, server, getattr(request, "param", "light"))
-    yield tab
-    tab.context.close()
+def tab(one_tab: Tab, request: pytest.FixtureRequest) -> Tab:
+    one_tab.begin(getattr(request, "param", "light"))
+    return one_tab
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -24,8 +24,10 @@ def outputs(source: str, figures: str = "svg", dpi: int = 96) -> list[nbformat.N
     mpl.use("agg")
     import matplotlib.pyplot as plt
 
-    # Without a history: IPython keeps one for each user, which another process may hold.
-    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    # Without a history: IPython keeps one for each user, which another process may hold. Without a cache of values: it
+    # collects all garbage of this process when it forgets them, after each cell.
+    without = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {"cache_size": 0}})
+    shell = InteractiveShell.instance(config=without)
     returned: list[dict[str, Any]] = []
 
     def show(value: object) -> None:

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from conftest import HEAD, Tiny, execute_notebook
+from conftest import HEAD, Tiny, execute_notebooks
 from coursebook.cli import main
 from coursebook.launch.macros import expand_macros
 from coursebook.launch.plain_markdown import plain_text
@@ -230,7 +230,7 @@ def test_a_page_as_a_notebook(tiny: Tiny, tmp_path_factory: pytest.TempPathFacto
     assert said["install"] == said["own-6"] == []
 
     # It runs where it lies.
-    execute_notebook(there / "days/one.ipynb")
+    execute_notebooks(there / "days/one.ipynb")
 
     # Without an address nothing leads anywhere, and pictures are in it.
     tiny.write({"_config.yml": CONFIG.replace("html: {baseurl: 'https://example.org/ml%20course/'}\n", "")})
