@@ -78,18 +78,23 @@ def killed(tiny: Tiny, moment: str, title: str, later: float) -> set[str]:
         if moment == "executes":
             tiny.write({f"outputs/{name}.ipynb": None for name in store.docnames()})
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while process.poll() is None and not has_come():
-            time.sleep(0.001)  # some of it is over in a hundredth of a second
-        time.sleep(later)
-        seen = set(store.docnames())
-        process.kill()
+        try:
+            while process.poll() is None and not has_come():
+                time.sleep(0.001)  # some of it is over in a hundredth of a second
+            time.sleep(later)
+            seen = set(store.docnames())
+        finally:
+            process.kill()
         if process.wait() == -signal.SIGKILL:
             return seen
     raise AssertionError(f"no build could be killed while it {moment}")
 
 
 def is_titled(page: Path, title: str) -> bool:
-    return page.is_file() and title in page.read_text(encoding="utf-8", errors="ignore")
+    try:
+        return title in page.read_text(encoding="utf-8", errors="ignore")
+    except FileNotFoundError:  # not there yet, or being replaced
+        return False
 
 
 def assert_whole(site: dict[str, bytes], earlier: dict[str, bytes]) -> None:
