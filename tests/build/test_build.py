@@ -346,6 +346,20 @@ def test_nothing_to_do_takes_no_sphinx(tiny: Tiny) -> None:
     assert told.stdout.splitlines()[-1] == "0 False False False"
 
 
+def test_the_rendering_process_starts_before_the_command_imports_what_it_needs(tiny: Tiny) -> None:
+    probe = (
+        "import sys; from coursebook.cli import main; from coursebook.site import process\n"
+        "start = process.RenderingProcess.__enter__\n"
+        "def say(self):\n"
+        "    print('starts', *(name in sys.modules for name in ('sphinx', 'nbformat', 'coursebook.course.course')))\n"
+        "    return start(self)\n"
+        "process.RenderingProcess.__enter__ = say\n"
+        f"print('ends', main(['build', '--root', {str(tiny.root)!r}, '--jobs', '1']), 'sphinx' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"^(?:starts|ends) .*", told, re.M) == ["starts False False False", "ends 0 True"]
+
+
 def test_what_sphinx_needs_is_imported_ahead(tiny: Tiny) -> None:
     """The rendering process does it while pages are executed; if that failed, nobody would see but the clock."""
     code = (

@@ -15,6 +15,7 @@ from ..ground import SITE, CourseError, CourseErrors
 from ..live import Live
 from ..outputs import Decision, Environment, Store, interpreter, plan
 from ..site import Problem, RenderingProcess, render
+from .site_options import SiteOptions
 from .snapshot import Snapshot
 from .updating import bring_up_to_date
 
@@ -29,16 +30,6 @@ class Result:
     pages: int
     executed: int
     warnings: Sequence[Problem]
-
-
-@dataclass(frozen=True)
-class SiteOptions:
-    """Which site to build: that of the day `as_of`, or of today where the course is taught; with `drafts`, of all that
-    there is. `lenient`: warnings don't fail the build."""
-
-    lenient: bool = False
-    as_of: datetime.date | None = None
-    drafts: bool = False
 
 
 def build(

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
         PageFailed as PageFailed,
         PageStarted as PageStarted,
     )
+    from .execution_options import ExecutionOptions as ExecutionOptions
     from .executor import (
-        ExecutionOptions as ExecutionOptions,
         Executor as Executor,
         Made as Made,
         Reporter as Reporter,
@@ -32,7 +32,8 @@ __getattr__ = lazily(
     __name__,
     {
         "events": "CellStarted Deprecation Event PageDone PageFailed PageStarted",
-        "executor": "ExecutionOptions Executor Made Reporter environment_of execute_with executor_for",
+        "execution_options": "ExecutionOptions",
+        "executor": "Executor Made Reporter environment_of execute_with executor_for",
         "local": "execute_session modules_ahead run_context",
         "session": "Session",
         "settling": "Before settled",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ..course import Course, Page
 from ..ground import CourseError, gpus_here
 from ..outputs import NO_GPU_HERE, Decision, Device, Environment, Provenance
 from .events import Event
+from .execution_options import ExecutionOptions
 
 if TYPE_CHECKING:
     from .local import Slots
@@ -27,20 +27,6 @@ class Reporter(Protocol):
     def rendering(self, pages: int) -> None: ...
     def notice(self, text: str) -> None: ...
     def log(self, line: str) -> None: ...
-
-
-@dataclass(frozen=True)
-class ExecutionOptions:
-    """How to execute: every page (`force`), `jobs` at a time (None: the number of cores), each kernel anew (`cold`), on
-    which `device`, and GPU pages without outputs on a CPU (`provisional`). `cluster` is the address of the scheduler
-    whose workers execute them; empty for this machine."""
-
-    force: bool = False
-    jobs: int | None = None
-    cold: bool = False
-    device: Device = "auto"
-    provisional: bool = False
-    cluster: str = ""
 
 
 class Executor(Protocol):
