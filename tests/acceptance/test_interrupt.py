@@ -120,6 +120,17 @@ def test_an_interrupted_command_ends_at_once(tiny: Tiny, elsewhere: Path, stage:
     assert_ends_at_once(tiny, process, pauses)
 
 
+def test_an_interruption_that_python_would_pass_over_comes_again() -> None:
+    code = (
+        "import sys, time, coursebook.cli\nfrom coursebook.__main__ import main\n"
+        "class Goes:\n    def __del__(self):\n        raise KeyboardInterrupt\n"
+        "def wait():\n    Goes()\n    time.sleep(60)\n"
+        "coursebook.cli.main = wait\nsys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
 @pytest.mark.parametrize(
     ("pauses", "how"), [([], []), ([0.02] * 10, ["--cold"])], ids=["once, warm", "again and again, cold"]
 )

@@ -8,8 +8,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,14 @@ import pytest
 from playwright.sync_api import Page as BrowserPage
 
 from chromium import AXE, browsing
-from conftest import FILES, HEAD, Built, Tiny, until
+from conftest import FILES, HEAD, TOC, Built, Tiny, until
 from coursebook.cli import main
 from coursebook.course.page import Page
+from coursebook.drift import verification
 from coursebook.drift.records import Checks
+from coursebook.execute.events import Event
+from coursebook.execute.executor import Here
+from coursebook.ground.errors import CourseError
 from coursebook.outputs.store import Store
 
 kernel = pytest.mark.kernel
@@ -85,6 +89,24 @@ def test_a_page_that_says_the_same_is_the_same(tiny: Tiny) -> None:
     kept = Store(tiny.root).read("days/one")
     assert kept is not None
     assert (check.verdict, check.changed, check.outputs) == ("same", 0, kept.digest)
+
+
+@kernel
+def test_what_was_compared_before_a_cluster_was_lost_is_kept(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny.cells("print(1)").cells("print(2)", name="days/two.md")
+    tiny.write({"_toc.yml": f"{TOC}  - file: days/two\n"})
+    assert run(tiny, "execute").code == 0
+
+    class Lost(Here):
+        def execute(self, tell: Callable[[Event], None]) -> list[CourseError]:
+            super().execute(lambda event: tell(event) if event.page.docname == "days/one" else None)
+            return [CourseError("tcp://10.0.0.1:8786", None, "it was lost")]
+
+    monkeypatch.setattr(verification, "executor_for", lambda how, notice: nullcontext(Lost(how)))
+    done = verify(tiny)
+    assert (done.code, done.err) == (1, "error tcp://10.0.0.1:8786: it was lost\n")
+    assert "1 same" in done.out
+    assert {*Checks(tiny.root).read()[0]} == {"days/one"}
 
 
 @kernel

@@ -62,7 +62,7 @@ WORKER = (
     "import os, pathlib, signal, time\nstatus = pathlib.Path(f'/proc/{os.getppid()}/stat').read_text()\n"
     "worker = int(status.rpartition(')')[2].split()[1])\n"
 )
-LOST = "the scheduler was lost; what was executed before is stored, and the next time only the rest is"
+LOST = "the scheduler was lost; what came of other pages before is kept"
 UNREACHED = "no scheduler can be reached there within 1 s; nothing was executed"
 KILLS_ITS_WORKER = WORKER + "os.kill(worker, signal.SIGKILL)\ntime.sleep(60)"
 # Tells each time which worker executes it; the first time, the page `a` never ends.
@@ -611,7 +611,7 @@ class TestLosses(Real):
         done = execute(tiny, fragile)
         assert done.code == 1
         assert "notice no worker is left; waiting 1 s for one to execute 1 page" in done.out
-        said = "no worker came within 1 s; 1 page could not be executed (days/deadly), the others are stored"
+        said = "no worker came within 1 s; 1 page could not be executed (days/deadly); what came of the others is kept"
         assert f"error {fragile.address}: {said}\n" in done.err
         assert Store(tiny.root).docnames() == ["days/b"]
 
@@ -923,6 +923,16 @@ def test_a_parcel_holds_what_git_knows_and_what_pages_read(
     open_parcel(made.path, made.digest, made.path.parent / "x")
     assert (made.path.parent / "x/data/set.csv").read_text() == "2", "as it is in the working tree"
     assert not (made.path.parent / "x/secret/answers.csv").read_text(), "of what was only listed the name alone"
+
+
+@pytest.mark.processes
+def test_without_git_what_lies_there_travels_but_what_is_private(
+    tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    travels = {"data/a.csv": "", "pyvenv.cfg": ""}
+    tiny.cells("print(1)").write({**travels, "slides.key/notes.txt": "", "days/id_rsa/x": "", "env/pyvenv.cfg": ""})
+    known = ["_config.yml", "_toc.yml", "days/one.md", "index.md"]
+    assert packed(tiny, tmp_path_factory.mktemp("parcel") / "1")[1] == sorted([*known, *travels])
 
 
 @pytest.mark.processes

@@ -321,6 +321,17 @@ def runs_in(pid: int) -> str:
 
 
 @needs_fork
+def test_no_module_beside_the_command_stands_in_for_one_of_pythons(tmp_path: Path) -> None:
+    names = ["fnmatch", "ipaddress", "ntpath", "pathlib", "urllib"]
+    for name in names:
+        (tmp_path / f"{name}.py").write_text(f"raise SystemExit('{name} of the course')")
+    # It ends at once: what it is told of as its parent isn't.
+    server = [sys.executable, "-m", "coursebook.execute.forkserver", "0", "1"]
+    done = subprocess.run(server, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@needs_fork
 def test_the_server_ends_with_its_socket(tmp_path: Path) -> None:
     async def fork() -> tuple[ForkServer, int]:
         server = ForkServer(["json"], _kernel_environment(tmp_path, 1))

@@ -9,15 +9,25 @@ from conftest import CONFIG, Tiny
 pytestmark = pytest.mark.sphinx
 
 LOUD = """
+import sys
 from sphinx.util import logging
+from sphinx.util.logging import setup as setup_logging
 
 logger = logging.getLogger(__name__)
 
 
 def setup(app):
     logger.warning("before anybody listens")
+    logger.warning("%s of %s", "one")
     app.connect("html-page-context", speak)
+    app.connect("builder-inited", set_up_again)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def set_up_again(app):
+    setup_logging(app, sys.stdout, sys.stderr)  # as an application within this one does
+    logger.info("which says so")
+    logger.warning("set up again")
 
 
 def speak(app, pagename, templatename, context, doctree):
@@ -45,6 +55,7 @@ def test_whoever_speaks_is_heard_once(tiny: Tiny) -> None:
     done = tiny.build()
     said = sorted(line.removeprefix("error ") for line in done.err.splitlines())
     pages = sorted(f"{name}.md:3: of {name}, in two lines" for name in names)
-    others = ["while setting up extension loud: before anybody listens", "once"]
-    assert said == sorted([*pages, *(f"_config.yml: {text}" for text in others), "16 errors"])
+    others = [f"while setting up extension loud: {text}" for text in ("before anybody listens", "%s of %s")]
+    others += ["set up again", "once"]
+    assert said == sorted([*pages, *(f"_config.yml: {text}" for text in others), "18 errors"])
     assert done.code == 1

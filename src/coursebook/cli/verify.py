@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..ground import CourseError
+from ..ground import CourseError, CourseErrors
 from .comparison import print_drifts, print_report
 from .console import Reporter
 from .options import (
@@ -74,13 +74,15 @@ def run(arguments: argparse.Namespace, out: Console) -> int:
         course = Course.load(arguments.root)
         wanted = docnames(arguments.pages, course)
         with cluster_there("coursebook verify --cluster"):
-            drifts = verify(course, reporter, execution(arguments), wanted)
+            drifts, errors = verify(course, reporter, execution(arguments), wanted)
         if not arguments.as_canary:
             Checks(course.root).note_pages(page_checks(drifts))
     print_drifts(out, drifts)
     compared = [drift for drift in drifts if drift.verdict != "skipped"]
     seconds = f" in {time.perf_counter() - started:.1f} s"
     print_report(out, arguments.report, heading_of_verification(drifts, arguments.as_canary), drifts, seconds)
+    if errors:
+        raise CourseErrors("some pages could not be executed", errors)
     if not compared:
         raise CourseError("coursebook verify", None, "no page could be compared")
     return int(any(drift.verdict in ("changed", "failed") for drift in drifts))

@@ -50,12 +50,6 @@ def streams(outputs: Sequence[Mapping[str, Any]]) -> dict[str, Stream]:
     return found
 
 
-def warnings_in(outputs: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, str], ...]:
-    """The warnings that a cell's standard error shows: category and text, in order, each as often as it is shown."""
-    stream = streams(outputs).get("stderr")
-    return () if stream is None else tuple(_split(shown(stream.text))[0])
-
-
 def compare_errors(old: str, new: str, tolerance: Tolerance) -> Iterator[Difference]:
     """Two texts of standard error: warnings by category and words, whatever their numbers and paths; then the rest."""
     if old == new:

@@ -16,7 +16,7 @@ def find_documents(root: Path, excluded: list[str]) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for entry in walk_course(root, is_excluded=Matcher(excluded)):
         path = Path(relative_name(root, entry.path))
-        if path.suffix in SUFFIXES:
+        if path.suffix in SUFFIXES and entry.is_file():
             found.setdefault(path.with_suffix("").as_posix(), []).append(path)
     return found
 

@@ -19,7 +19,7 @@ PATTERNS = (*MADE, *INSTALLED, *(f"**/{name}" for name in INSTALLED))
 
 def relative_name(root: Path, path: str) -> str:
     """The path of what lies below `root`, relative to it and with slashes."""
-    return path[len(str(root)) + 1 :].replace(os.sep, "/")
+    return path[len(str(root).rstrip(os.sep)) + 1 :].replace(os.sep, "/")
 
 
 def can_be_input(name: str) -> bool:
@@ -50,7 +50,7 @@ def walk_course(
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             continue
-        if any(entry.name == "pyvenv.cfg" for entry in entries):  # an environment
+        if folder != top and any(entry.name == "pyvenv.cfg" for entry in entries):  # an environment
             continue
         folders = []
         for entry in entries:

@@ -1,4 +1,4 @@
-"""How far two outputs may be apart, and what a comparison found: the words in which `compare` and its parts speak."""
+"""How far two outputs may be apart before they differ: what a page or a cell says of it."""
 
 from __future__ import annotations
 

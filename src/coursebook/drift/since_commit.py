@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from ..course import Course, Page
-from ..ground import OUTPUTS, CourseError, extract_plain, reason_of_git, run_git
+from ..ground import OUTPUTS, CourseError, Refused, extract_plain, reason_of_git, run_git
 from ..outputs import Store, StoredPage, fill_outputs
 from .judging import PageDrift, judge
 from .words import Heading
@@ -74,5 +74,8 @@ def _extract(root: Path, commit: str, folder: Path) -> None:
     done = run_git("archive", "--format=tar", name, "--", OUTPUTS, cwd=root)
     if done.returncode:
         raise CourseError(commit, None, f"git can't give the outputs: {reason_of_git(done.stderr)}")
-    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        extract_plain(archive, folder, is_ours=False)
+    try:
+        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+            extract_plain(archive, folder, is_ours=False)
+    except Refused as refused:  # Windows: git may have names that no file can have there
+        raise CourseError(commit, None, str(refused)) from None

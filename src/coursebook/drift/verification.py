@@ -27,12 +27,14 @@ from .words import Heading
 
 def verify(
     course: Course, reporter: Reporter, how: ExecutionOptions, docnames: Collection[str] | None = None
-) -> list[PageDrift]:
-    """What became of the published outputs of `course` (of `docnames`, if given), in the order of the pages.
+) -> tuple[list[PageDrift], list[CourseError]]:
+    """What became of the published outputs of `course` (of `docnames`, if given), in the order of the pages; and what
+    kept pages from being executed that was none of their doing, the loss of a cluster, say: these are left out.
 
     A page is executed to its end though cells of it fail. `reporter` hears of the executions. Raises CourseError at
     once when a GPU is asked for and there is none, or for a cluster that can't be reached or is not as this machine.
     """
+    errors: list[CourseError] = []
     with executor_for(how, reporter.notice) as executor:
         environment = environment_of(executor, how.device)
         pages = [page for page in course.executed_pages() if docnames is None or page.docname in docnames]
@@ -47,8 +49,10 @@ def verify(
         if published:
             wanted = [page for page in pages if page.docname in published]
             made = {docname: stored.provenance for docname, stored in published.items()}
-            execute_with(executor, environment, course, wanted, made, reporter, tell, keeps_going=True)
-    return [found[page.docname] for page in pages]
+            errors = execute_with(executor, environment, course, wanted, made, reporter, tell, keeps_going=True)
+    return [found[page.docname] for page in pages if page.docname in found], [
+        error for error in errors if error not in judged.failures
+    ]
 
 
 def _published(
@@ -76,6 +80,7 @@ class _Judge:
     def __init__(self, course: Course, published: Mapping[str, StoredPage], found: dict[str, PageDrift]) -> None:
         self._course, self._published, self._found = course, published, found
         self._checks, _ = Checks(course.root).read()
+        self.failures: list[CourseError] = []
 
     def hear(self, event: Event) -> None:
         match event:
@@ -94,6 +99,7 @@ class _Judge:
                 known = check.deprecations if check and check.outputs == stored.digest else ()
                 self._found[page.docname] = replace(drift, digest=stored.digest, known=known)
             case PageFailed(page, error, _):
+                self.failures.append(error)
                 stored = self._published[page.docname]
                 self._found[page.docname] = PageDrift(
                     page, failure=str(error), was=stored.provenance, digest=stored.digest

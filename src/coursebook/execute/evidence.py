@@ -90,7 +90,7 @@ def _inputs(course: Course, page: Page, seen: Mapping[str, Any], since: datetime
 
     What was looked for in vain is ABSENT. What somebody changed meanwhile is EDITED: nobody knows what the page read.
     What the page itself changed is none: it is told of as not watched; what it made and then read is OWN. What came or
-    changed after the page had begun and before it read it is MADE, folders have NAMES: see `settled`.
+    changed after the page had begun and before it read it is CAME, folders have FOLDER_NAMES: see `settling.py`.
     """
     declared = declared_inputs(course.root, page)
     listed = seen.get("listed", {})

@@ -23,10 +23,12 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from ..ground import die_with_parent
-
 
 def main(descriptor: int, parent: int) -> None:
+    # Not at the head of this file: until here the folder that we were started from is a place to import from, and a
+    # module of the course could stand in for one of Python's.
+    from ..ground import die_with_parent
+
     # Ctrl-C in the terminal reaches the whole group; who ends and when is the client's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(parent)
@@ -179,6 +181,8 @@ def _fork(request: dict[str, Any], control: socket.socket) -> int:
 
 
 def _become_kernel(request: dict[str, Any], control: socket.socket) -> NoReturn:
+    from ..ground import die_with_parent
+
     server = os.getppid()
     try:
         gc.enable()

@@ -43,13 +43,13 @@ def bundle_folder() -> Path:
 
 
 def made_bundle() -> Path | None:
-    """The folder with the files `MADE`, if they have been made before."""
+    """The folder with the files `BUNDLED`, if they have been made before."""
     folder = bundle_folder()
     return folder if folder.is_dir() else None
 
 
 def make_bundle() -> Path:
-    """The folder with the files `MADE`: made before, or now with npm's own client from the locked packages.
+    """The folder with the files `BUNDLED`: made before, or now with npm's own client from the locked packages.
 
     Raises Unavailable.
     """

@@ -244,7 +244,8 @@ class Dispatch:
             return True
         names = ", ".join(page.docname for page in pages[:5]) + (", …" if len(pages) > 5 else "")
         problem = (
-            f"no {kind} came within {PATIENCE:.0f} s; {left} could not be executed ({names}), the others are stored"
+            f"no {kind} came within {PATIENCE:.0f} s; {left} could not be executed ({names}); what came of the others "
+            "is kept"
         )
         self.errors.append(CourseError(self._scheduler.address, None, problem))
         return False

@@ -29,7 +29,7 @@ class SchedulerLost(CourseError):
     """The scheduler at `address` is gone, or silent, or the way to it is."""
 
     def __init__(self, address: str) -> None:
-        problem = "the scheduler was lost; what was executed before is stored, and the next time only the rest is"
+        problem = "the scheduler was lost; what came of other pages before is kept"
         super().__init__(address, None, problem)
 
 

@@ -94,10 +94,10 @@ def _asked(folder: Path, *options: str) -> list[str]:
 
 
 def _walk(folder: Path, excluded: Iterable[str] = ()) -> Iterator[str]:
-    for entry in walk_course(folder, is_excluded=Matcher([*excluded])):
-        name = relative_name(folder, entry.path)
-        if not _is_private(name) and Path(entry.path).is_file():
-            yield name
+    matches = Matcher([*excluded])
+    for entry in walk_course(folder, is_excluded=lambda name: matches(name) or _is_private(name)):
+        if Path(entry.path).is_file():
+            yield relative_name(folder, entry.path)
 
 
 def _is_private(name: str) -> bool:

@@ -112,7 +112,7 @@ class Notes:
             found = os.stat(path)
         except OSError:
             return None
-        # As `files.look` has it, which can't be imported here.
+        # As `look` in `ground/disk.py` has it, which can't be imported here.
         return [found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns]
 
     def is_new(self, name: str) -> bool:

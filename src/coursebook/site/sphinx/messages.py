@@ -29,18 +29,16 @@ class Listener(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self._records: list[logging.LogRecord] = []
-        self._is_there = False
 
     def listen(self) -> None:
         """Take its place, as soon as Sphinx has set its logging up: it does that when it is made, and then speaks.
 
-        No event comes as early: what is wrong with an extension is told before ours is loaded.
+        No event comes as early: what is wrong with an extension is told before ours is loaded. An extension that makes
+        an application of its own sets it up again.
         """
-        if not self._is_there:
-            for handler in logging.getLogger(NAMESPACE).handlers:
-                if isinstance(handler, WarningStreamHandler):
-                    handler.addFilter(self)
-                    self._is_there = True
+        for handler in logging.getLogger(NAMESPACE).handlers:
+            if isinstance(handler, WarningStreamHandler):
+                handler.addFilter(self)
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno >= logging.WARNING:
@@ -59,11 +57,18 @@ class Listener(logging.Filter):
             if place and (path := Path(place)).is_absolute() and path.is_relative_to(root):
                 place = path.relative_to(root).as_posix()
             place = place.removesuffix(":<autodoc>")
-            text = plain(logging.LogRecord.getMessage(record))
+            text = plain(_text(record))
             body = " ".join(text.split()).replace(f"{root}{os.sep}", "")
             kinds = [str(kind) for name in ("type", "subtype") if (kind := getattr(record, name, None))]
             is_error = record.levelno > logging.WARNING
             yield Problem(f"{place}:{line}" if line else place, body, is_error, ".".join(kinds))
+
+
+def _text(record: logging.LogRecord) -> str:
+    try:
+        return logging.LogRecord.getMessage(record)
+    except (TypeError, ValueError):  # an extension that gives other arguments than its text asks for
+        return str(record.msg)
 
 
 def in_one(problems: list[Problem]) -> list[Problem]:
