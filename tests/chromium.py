@@ -13,6 +13,11 @@ from playwright.sync_api import Browser, sync_playwright
 from conftest import CHROMIUM
 
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
+# Changes of color that are under way take less than a second; some of what is hidden never ends.
+SETTLED = """Promise.race([
+    Promise.allSettled(document.getAnimations().map(change => change.finished)),
+    new Promise(done => setTimeout(done, 1000)),
+])"""
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 
 

@@ -141,6 +141,8 @@ def _serve(control: socket.socket, module: str) -> None:
     for name in _sphinx() if module == RENDERER else ALWAYS:
         with contextlib.suppress(ImportError):  # another version's; the child imports what it needs
             importlib.import_module(name)
+    if module == RENDERER:  # the selectors in there, which take as long as a tiny page, are compiled once
+        importlib.import_module("coursebook.launch.from_html").parts_of("<p></p>", [], "", str, {})
     assert len(os.listdir("/proc/self/task")) == 1, "a process with threads can't be forked safely"  # noqa: PTH208
     while True:
         head, descriptors, _, _ = socket.recv_fds(control, 4, 16)

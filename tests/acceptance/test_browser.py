@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chromium import AXE, browsing
+from chromium import AXE, SETTLED, browsing
 
 pytestmark = pytest.mark.browser
 VIEWS = {"light": (1280, 900, "light"), "dark": (1280, 900, "dark"), "phone": (390, 844, "light")}
@@ -41,11 +41,6 @@ TOO_WIDE = """() => [...document.querySelectorAll('body *')].filter(e => {
     return true;
 }).map(e => e.outerHTML.slice(0, 120))"""
 THEMED = "scheme => (document.documentElement.dataset.theme ?? scheme) === scheme"  # 404.html has none
-# Changes of color that are under way take less than a second; some of what is hidden never ends.
-SETTLED = """Promise.race([
-    Promise.allSettled(document.getAnimations().map(change => change.finished)),
-    new Promise(done => setTimeout(done, 1000)),
-])"""
 TEXT = "p, li, td, th, h1, h2, h3, time, .agenda span, label, summary, figcaption"
 CONTRAST = """(selector) => {
     const channels = c => c.match(/[\\d.]+/g).map(Number);

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-import axe_playwright_python
 import pytest
 
-from chromium import browsing
+from chromium import AXE, SETTLED, browsing
 from conftest import CONFIG, FILES, HEAD, Built, Tiny
 from coursebook.build.building import _until
 from coursebook.cli import main
@@ -409,9 +408,6 @@ def chromium() -> Iterator[Any]:
         yield browser
 
 
-AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
-
-
 @pytest.mark.browser
 @pytest.mark.kernel
 def test_a_site_that_nobody_rebuilds_turns_red_by_itself(course: Tiny, chromium: Any) -> None:
@@ -427,23 +423,27 @@ def test_a_site_that_nobody_rebuilds_turns_red_by_itself(course: Tiny, chromium:
         8: (["on time", "overdue: last ran 8 days ago, at most 7 allowed"], ["current"] * 2),
         100: ([f"overdue: last ran 100 days ago, at most {n} allowed" for n in (14, 7)], ["due"] * 2),
     }
+    tab = chromium.new_page()
+    errors: list[str] = []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
     for days, (jobs, states) in expected.items():
+        tab.clock.set_fixed_time(datetime.datetime.now() + datetime.timedelta(days=days, minutes=5))
+        tab.goto(address)
+        assert tab.locator("ul.jobs .state").all_inner_texts() == jobs
+        assert tab.locator("table.freshness tr > :nth-child(2) .state").all_inner_texts() == states
+        if days == 100:
+            assert "executed 100 days ago, at most 60 allowed" in tab.locator("table.freshness").inner_text()
+        tab.add_script_tag(path=AXE)
         for scheme, width in (("light", 1280), ("dark", 390)):
-            tab = chromium.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})
-            errors: list[str] = []
-            tab.on("pageerror", lambda error, errors=errors: errors.append(str(error)))
-            tab.clock.set_fixed_time(datetime.datetime.now() + datetime.timedelta(days=days, minutes=5))
-            tab.goto(address)
-            assert tab.locator("ul.jobs .state").all_inner_texts() == jobs
-            assert tab.locator("table.freshness tr > :nth-child(2) .state").all_inner_texts() == states
-            if days == 100:
-                assert "executed 100 days ago, at most 60 allowed" in tab.locator("table.freshness").inner_text()
-            assert errors == []
+            tab.emulate_media(color_scheme=scheme)
+            tab.set_viewport_size({"width": width, "height": 800})
+            tab.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
             assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
-            tab.add_script_tag(path=AXE)
+            tab.evaluate(SETTLED)
             found = tab.evaluate("axe.run('#freshness').then(r => r.violations.map(v => v.id + ': ' + v.help))")
             assert found == [], f"{scheme} after {days} days"
-            tab.close()
+        assert errors == []
+    tab.close()
     # Without its script the page is true as of the build.
     context = chromium.new_context(java_script_enabled=False)
     tab = context.new_page()
