@@ -16,7 +16,7 @@ Handler = Callable[..., None]  # gets the arguments of its event
 
 
 class Events:
-    """Each kind of event, with the arguments that Python's table of them names; later Pythons may give more."""
+    """Each kind of event, with the arguments that Python's table of audit events names."""
 
     def __init__(self, paths: Paths, notes: Notes) -> None:
         self._paths, self._notes = paths, notes
