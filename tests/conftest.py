@@ -21,14 +21,23 @@ from coursebook.cli import main
 from coursebook.execute import fork_client
 from coursebook.execute.local import _kernel_environment
 from coursebook.ground.layout import STAGE
+from coursebook.ground.machine import free_memory
 from coursebook.site import process
 
 ROOT = Path(__file__).parent.parent
+# Temporary folders lie in memory where there is room for them: a disk is busy for minutes with what is soon gone.
+MEMORY = Path("/dev/shm")
+if MEMORY.is_dir() and "PYTEST_DEBUG_TEMPROOT" not in os.environ:
+    _system = os.statvfs(MEMORY)
+    _room = min(_system.f_bavail * _system.f_frsize, free_memory())
+    if _room > 10e9 and not _system.f_flag & os.ST_NOEXEC and os.access(MEMORY, os.W_OK):
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(MEMORY)
+TEMPORARY = os.path.realpath(os.environ.get("PYTEST_DEBUG_TEMPROOT") or tempfile.gettempdir())
 # Where Python may not write bytecode, each command would compile Sphinx again, and each kernel what it imports.
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", "") and "PYTHONPYCACHEPREFIX" not in os.environ:
     os.environ["PYTHONPYCACHEPREFIX"] = _kept = str(ROOT / STAGE / "bytecode")
     if "PYTEST_XDIST_WORKER" not in os.environ:  # that of earlier tests' own modules and environments
-        shutil.rmtree(_kept + os.path.realpath(tempfile.gettempdir()), ignore_errors=True)
+        shutil.rmtree(_kept + TEMPORARY, ignore_errors=True)
 # In the background of a shell that is no terminal's nobody hears Ctrl-C, nor does what is started from there: the
 # commands under test could not be interrupted.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
