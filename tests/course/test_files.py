@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -15,15 +14,23 @@ from coursebook.course.files import relative_name
 
 def test_documents_are_files_wherever_the_course_lies(tiny: Tiny) -> None:
     # The course's own folder may be an environment; one below it is none of its pages.
-    tiny.write({"pyvenv.cfg": "", "env/pyvenv.cfg": "", "env/read.md": "", "sub/.hidden.md": "", "sub/page.md": ""})
+    others = (
+        "pyvenv.cfg",
+        "env/pyvenv.cfg",
+        "env/read.md",
+        "lib/site-packages/read.md",
+        "sub/.hidden.md",
+        "sub/page.md",
+    )
+    tiny.write(dict.fromkeys(others, ""))
     (tiny.root / "folder.md").mkdir()
     assert {*find_documents(tiny.root, [])} == {"index", "days/one", "sub/page"}
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="links are a privilege there")
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
 def test_a_link_is_what_it_leads_to(tiny: Tiny) -> None:
     for name, target in {"folder.md": "days", "page.md": "index.md", "nowhere.md": "nothing"}.items():
-        os.symlink(target, tiny.root / name)  # noqa: PTH211
+        (tiny.root / name).symlink_to(target)
     assert {*find_documents(tiny.root, [])} == {"index", "days/one", "page"}
 
 

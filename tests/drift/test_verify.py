@@ -24,6 +24,7 @@ from coursebook.drift import verification
 from coursebook.drift.records import Checks
 from coursebook.execute.events import Event
 from coursebook.execute.executor import Here
+from coursebook.ground import tar
 from coursebook.ground.errors import CourseError
 from coursebook.outputs.store import Store
 
@@ -484,6 +485,16 @@ def test_outputs_diff_of_no_commit(tiny: Tiny, commit: str) -> None:
     done = run(tiny, "outputs", "diff", commit)
     assert done.code == 1
     assert f"error {commit}: git knows no such commit, branch or tag" in done.err
+
+
+@pytest.mark.processes
+def test_outputs_diff_of_names_that_lead_elsewhere(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(tiny.write({"outputs/c-x.ipynb": "{}"}), "init", "--quiet")
+    git(tiny, "add", "-A")
+    git(tiny, "commit", "--quiet", "-m", "x")
+    monkeypatch.setattr(tar, "_NEVER", frozenset("-"))  # as a colon is on Windows
+    done = run(tiny, "outputs", "diff", "HEAD")
+    assert (done.code, done.err) == (1, "error HEAD: 'outputs/c-x.ipynb' is no plain path below the course\n")
 
 
 # The report in a browser

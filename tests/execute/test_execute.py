@@ -23,7 +23,7 @@ from conftest import HEAD, Tiny, until
 from coursebook.cli import main
 from coursebook.course.amounts import MOST_AMOUNT
 from coursebook.course.course import Course
-from coursebook.execute import local
+from coursebook.execute import fork_client, local
 from coursebook.execute.events import CellStarted, Event, PageDone
 from coursebook.execute.fork_client import ForkServer
 from coursebook.execute.forked import Forked
@@ -322,12 +322,11 @@ def runs_in(pid: int) -> str:
 
 @needs_fork
 def test_no_module_beside_the_command_stands_in_for_one_of_pythons(tmp_path: Path) -> None:
-    names = ["fnmatch", "ipaddress", "ntpath", "pathlib", "urllib"]
+    names = ["contextlib", "coursebook", "ctypes", "json", "pathlib", "socket", "typing", "urllib"]
     for name in names:
         (tmp_path / f"{name}.py").write_text(f"raise SystemExit('{name} of the course')")
     # It ends at once: what it is told of as its parent isn't.
-    server = [sys.executable, "-m", "coursebook.execute.forkserver", "0", "1"]
-    done = subprocess.run(server, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([*fork_client.COMMAND, "0", "1"], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (1, "")
 
 

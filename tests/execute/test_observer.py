@@ -147,6 +147,14 @@ def test_what_may_be_an_input(paths: Paths, path: object, names: list[str]) -> N
     assert paths.names_of(path) == names
 
 
+def test_a_course_whose_folder_is_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    paths = Paths(str(tmp_path.resolve()), MADE, print)
+    assert paths.names_of("data/a.csv") == ["data/a.csv"]
+    assert paths.names_of("lib/python3/site-packages/a.py") == []
+
+
 def test_hidden_files_are_told_of_where_it_matters(paths: Paths, hidden: list[str]) -> None:
     assert paths.names_of("data/.secret/x", tells=False) == []
     assert hidden == []

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 def setup(app):
     logger.warning("before anybody listens")
     logger.warning("%s of %s", "one")
+    logger.warning("%(page)s", {"pages": 1})
     app.connect("html-page-context", speak)
     app.connect("builder-inited", set_up_again)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -55,7 +56,7 @@ def test_whoever_speaks_is_heard_once(tiny: Tiny) -> None:
     done = tiny.build()
     said = sorted(line.removeprefix("error ") for line in done.err.splitlines())
     pages = sorted(f"{name}.md:3: of {name}, in two lines" for name in names)
-    others = [f"while setting up extension loud: {text}" for text in ("before anybody listens", "%s of %s")]
+    others = [f"while setting up extension loud: {text}" for text in ("before anybody listens", "%s of %s", "%(page)s")]
     others += ["set up again", "once"]
-    assert said == sorted([*pages, *(f"_config.yml: {text}" for text in others), "18 errors"])
+    assert said == sorted([*pages, *(f"_config.yml: {text}" for text in others), "19 errors"])
     assert done.code == 1

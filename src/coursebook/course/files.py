@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from ..ground import MADE
 
-INSTALLED = ("node_modules", "__pycache__")  # anywhere
+INSTALLED = ("node_modules", "site-packages", "__pycache__")  # anywhere
 # The same as patterns of Sphinx.
 PATTERNS = (*MADE, *INSTALLED, *(f"**/{name}" for name in INSTALLED))
 

@@ -50,9 +50,8 @@ def verify(
             wanted = [page for page in pages if page.docname in published]
             made = {docname: stored.provenance for docname, stored in published.items()}
             errors = execute_with(executor, environment, course, wanted, made, reporter, tell, keeps_going=True)
-    return [found[page.docname] for page in pages if page.docname in found], [
-        error for error in errors if error not in judged.failures
-    ]
+    drifts = [found[page.docname] for page in pages if page.docname in found]
+    return drifts, [error for error in errors if error not in judged.failures]
 
 
 def _published(

@@ -26,6 +26,15 @@ ALWAYS = (
     "tornado.platform.asyncio", "sqlite3",
 )  # fmt: skip
 NEVER = ("matplotlib_inline",)
+MODULE = "coursebook.execute.forkserver"
+# As in ipykernel's launcher the folder that we are started from is no place to import from: a module of the course
+# could stand in for one of Python's. `-P` would say so, too, and to every Python that a page starts.
+COMMAND = [
+    sys.executable,
+    "-c",
+    f"import sys\nif not sys.path[0]: del sys.path[0]\nfrom {MODULE} import main\nmain(*map(int, sys.argv[2:]))",
+    MODULE,
+]
 
 
 class ForkServer:
@@ -36,7 +45,7 @@ class ForkServer:
         self._control, self._heard, self._unsent = ours, b"", b""
         self._numbers = itertools.count(1)
         self._process = Popen(
-            [sys.executable, "-m", "coursebook.execute.forkserver", str(theirs.fileno()), str(os.getpid())],
+            [*COMMAND, str(theirs.fileno()), str(os.getpid())],
             pass_fds=[theirs.fileno()],
             stdin=DEVNULL,
             env=dict(environment),

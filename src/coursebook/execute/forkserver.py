@@ -23,12 +23,10 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from ..ground import die_with_parent
+
 
 def main(descriptor: int, parent: int) -> None:
-    # Not at the head of this file: until here the folder that we were started from is a place to import from, and a
-    # module of the course could stand in for one of Python's.
-    from ..ground import die_with_parent
-
     # Ctrl-C in the terminal reaches the whole group; who ends and when is the client's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(parent)
@@ -181,8 +179,6 @@ def _fork(request: dict[str, Any], control: socket.socket) -> int:
 
 
 def _become_kernel(request: dict[str, Any], control: socket.socket) -> NoReturn:
-    from ..ground import die_with_parent
-
     server = os.getppid()
     try:
         gc.enable()
@@ -213,10 +209,3 @@ def _become_kernel(request: dict[str, Any], control: socket.socket) -> NoReturn:
     finally:
         sys.stderr.flush()
         os._exit(0)
-
-
-if __name__ == "__main__":
-    # As ipykernel does: the folder that we were started from is no place to import from.
-    if sys.path[0] in ("", os.getcwd()):  # noqa: PTH109
-        del sys.path[0]
-    main(int(sys.argv[1]), int(sys.argv[2]))

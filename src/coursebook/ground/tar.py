@@ -59,8 +59,7 @@ def copy_out(
 
     Raises Refused when it is more than `limit` bytes.
     """
-    source = archive.extractfile(member)
-    assert source  # which it isn't for a folder or a device
+    source = _content(archive, member)
     size, digest = 0, hashlib.sha256()
     while chunk := source.read(1 << 20):
         size += len(chunk)
@@ -69,6 +68,12 @@ def copy_out(
         digest.update(chunk)
         target.write(chunk)
     return size, digest.hexdigest()
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    source = archive.extractfile(member)
+    assert source  # which it isn't for a folder or a device
+    return source
 
 
 def extract_plain(archive: tarfile.TarFile, folder: Path, *, is_ours: bool = True) -> None:
@@ -87,9 +92,7 @@ def extract_plain(archive: tarfile.TarFile, folder: Path, *, is_ours: bool = Tru
         elif member.isreg() and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
-                source = archive.extractfile(member)
-                assert source  # which it isn't for a folder or a device
-                shutil.copyfileobj(source, file)
+                shutil.copyfileobj(_content(archive, member), file)
             path.chmod(0o755 if member.mode & 0o100 else 0o644)
         elif is_ours:
             raise Refused(f"{member.name!r} is not a plain file, or is there twice")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sphinx.util.matching import Matcher
 
-from ...course import Course, Page, relative_name, walk_course
+from ...course import INSTALLED, Course, Page, relative_name, walk_course
 from ...ground import CONFIG, MADE, TOC, CourseError, git
 
 # Private keys, as tools name them.
@@ -103,7 +103,7 @@ def _walk(folder: Path, excluded: Iterable[str] = ()) -> Iterator[str]:
 def _is_private(name: str) -> bool:
     """Whether a file travels only when somebody says so: hidden ones and keys; and what tools make again."""
     parts = name.removesuffix("/").split("/")
-    is_hidden = any(part.startswith(".") or part in ("__pycache__", "node_modules") for part in parts)
+    is_hidden = any(part.startswith(".") or part in INSTALLED for part in parts)
     return is_hidden or any(fnmatch(parts[-1].lower(), key) for key in _KEYS)
 
 

@@ -97,8 +97,10 @@ class Paths:
 def _installed(root: str) -> tuple[str, ...]:
     # What is installed may lie in the course, or have a link there; but a system's `/usr` holds data as well.
     places = {os.path.realpath(place) + os.sep for place in (sys.prefix, sys.base_prefix)}
-    environments = {place for place in places if place.startswith(root + os.sep)} | {_REAL_STANDARD}
-    if sys.prefix != sys.base_prefix and not (root + os.sep).startswith(os.path.realpath(sys.prefix) + os.sep):
+    inside = root + os.sep
+    # Where the course's folder is the environment, only its packages are installed.
+    environments = {place for place in places if place.startswith(inside) and place != inside} | {_REAL_STANDARD}
+    if sys.prefix != sys.base_prefix and not inside.startswith(os.path.realpath(sys.prefix) + os.sep):
         environments.add(os.path.realpath(sys.prefix) + os.sep)
     return tuple(environments)
 

@@ -67,7 +67,7 @@ class Listener(logging.Filter):
 def _text(record: logging.LogRecord) -> str:
     try:
         return logging.LogRecord.getMessage(record)
-    except (TypeError, ValueError):  # an extension that gives other arguments than its text asks for
+    except Exception:  # arguments that aren't what the text asks for, or that can't be written
         return str(record.msg)
 
 
